@@ -1,0 +1,77 @@
+PYTHON ?= python3
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.NOTPARALLEL:
+.PHONY: help repro test test-engines lint format readme check-readme lock
+
+help: ## show these lines
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
+
+repro: .venv/.run ## run what has changed of the pipeline: data, models, metrics, figures
+	@.venv/bin/python -m stages.parameters
+	@if grep -qs '"fallback": true' data/raw/source.json; then .venv/bin/python -m dvc repro --force --single-item fetch; fi
+	@.venv/bin/python -m dvc repro
+
+test: .venv/.dev ## run the tests
+	@.venv/bin/python -m pytest
+
+test-engines: .venv/.dev .venv/.torch ## install JAX and PyTorch as well, and run the tests against them
+	@.venv/bin/python -m pytest tests/engines
+
+lint: .venv/.dev ## check style, format and types
+	@.venv/bin/python -m ruff check
+	@.venv/bin/python -m ruff format --check
+	@.venv/bin/python -m mypy
+
+format: .venv/.dev ## format the code
+	@.venv/bin/python -m ruff check --fix
+	@.venv/bin/python -m ruff format
+
+readme: .venv/.run ## write the results in README.md from metrics/ and figures/
+	@.venv/bin/python -m stages.readme
+
+check-readme: .venv/.run ## check that README.md shows what is in metrics/ and figures/
+	@.venv/bin/python -m stages.readme --check
+
+compile := .venv/bin/python -m uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-header
+
+lock: .venv/.dev ## lock the requirements anew, to the newest as of the date in pyproject.toml
+	$(compile) --generate-hashes --output-file requirements.txt
+	$(compile) --generate-hashes --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(compile) --generate-hashes --group docs --constraint requirements-dev.txt --output-file requirements-docs.txt
+	$(compile) --generate-hashes --group peers --constraint requirements-dev.txt --constraint requirements-docs.txt \
+		--no-emit-package torch --output-file requirements-peers.txt
+	$(compile:pyproject.toml=) --group torch --no-deps --output-file requirements-torch.txt
+
+# While pip works there is no .venv/.made: what an interrupted installation leaves behind is thrown away.
+define install
+	@echo "Installing $< into .venv"
+	@mv .venv/.made .venv/.unfinished
+	@.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check $(1) --requirement $<
+	@mv .venv/.unfinished .venv/.made
+	@touch $@
+endef
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "error: $(PYTHON) is not Python 3.11 or later; name one that is, such as: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "error: $(PYTHON) lacks the module venv or ensurepip; on Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.run: requirements.txt .venv/.made
+	$(call install,--require-hashes)
+
+.venv/.dev: requirements-dev.txt .venv/.made
+	$(call install,--require-hashes)
+	@touch .venv/.run
+
+.venv/.peers: requirements-peers.txt .venv/.made
+	$(call install,--require-hashes)
+
+# No hash: PyPI's file for Linux brings gigabytes of CUDA, so pip may be set up to find one of PyTorch's CPU builds.
+.venv/.torch: requirements-torch.txt .venv/.peers
+	$(call install)
