@@ -1,0 +1,35 @@
+"""Early stopping: end the training when the validation loss no longer falls."""
+
+import numpy as np
+
+from stages.nn.arrays import Array
+
+
+class EarlyStopping:
+    """Remembers the parameters of the lowest validation loss.
+
+    Parameters
+    ----------
+    patience : int
+        How many losses in a row may fail to be lower than the lowest; at least 1.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.best_loss = np.inf
+        self.best: dict[str, Array] = {}
+        self.since_best = 0
+
+    def should_stop(self, loss: float, parameters: dict[str, Array]) -> bool:
+        """Take note of a validation loss and the parameters that have it; return whether patience is exhausted."""
+        if loss < self.best_loss:
+            self.best_loss, self.since_best = loss, 0
+            self.best = {name: theta.copy() for name, theta in parameters.items()}
+        else:
+            self.since_best += 1
+        return self.since_best >= self.patience
+
+    def restore(self, parameters: dict[str, Array]) -> None:
+        """Overwrite the parameters by those of the lowest loss, if any was seen."""
+        for name, theta in self.best.items():
+            parameters[name][...] = theta

@@ -1,0 +1,93 @@
+"""The cross-entropy against cases worked by hand, for any finite logits, and its gradient."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from stages.nn.arrays import Array
+from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
+from stages.nn.gradient_check import numeric_gradient, relative_error
+from stages.nn.one_hot import one_hot
+from stages.nn.softmax import softmax, softmax_backward
+
+# columns (1/6, 1/3, 1/2) and (1/4, 1/4, 1/2)
+LOGITS = np.log([[1.0, 5.0], [2.0, 5.0], [3.0, 10.0]])
+
+
+def test_by_hand() -> None:
+    y = np.array([1, 2])
+    assert cross_entropy(LOGITS, y, 2) == pytest.approx((np.log(3) + np.log(2)) / 2, rel=1e-15)
+    dZ = [[1 / 12, 1 / 8], [-1 / 3, 1 / 8], [1 / 4, -1 / 4]]
+    np.testing.assert_allclose(cross_entropy_gradient(LOGITS, y, 2), dZ, rtol=1e-14)
+
+
+def test_ten_equal_logits_cost_log_10() -> None:
+    assert cross_entropy(np.full((10, 4), 3.7), np.arange(4), 4) == pytest.approx(np.log(10), rel=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_huge_logits(dtype: type[np.floating]) -> None:
+    Z = np.array([[1e4, -1e4, 1e4], [-1e4, -1e4, 1e4]], dtype)
+    y = np.array([1, 0, 1])
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        loss, dZ = cross_entropy(Z, y, 3), cross_entropy_gradient(Z, y, 3)
+    assert loss == pytest.approx((2e4 + 2 * np.log(2)) / 3, rel=1e-7)
+    np.testing.assert_allclose(dZ, [[1 / 3, -1 / 6, 1 / 6], [-1 / 3, 1 / 6, -1 / 6]], rtol=1e-6)
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    arrays(
+        st.sampled_from([np.float32, np.float64]),
+        array_shapes(min_dims=2, max_dims=2),
+        elements=st.floats(-1e4, 1e4, width=32),
+    ),
+    st.data(),
+)
+def test_is_finite_and_its_gradient_sums_to_zero_in_each_column(Z: Array, data: st.DataObject) -> None:
+    classes, m = Z.shape
+    y = data.draw(arrays(np.int64, m, elements=st.integers(0, classes - 1)))
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        loss, dZ = cross_entropy(Z, y, m), cross_entropy_gradient(Z, y, m)
+    assert 0 <= loss < np.inf
+    assert dZ.dtype == Z.dtype
+    np.testing.assert_allclose(dZ.sum(axis=0), 0, atol=float(8 * np.finfo(Z.dtype).eps))
+
+
+def test_parts_of_a_batch_add_up_to_the_batch() -> None:
+    y = np.array([0, 2])
+    parts = cross_entropy(LOGITS[:, :1], y[:1], 2) + cross_entropy(LOGITS[:, 1:], y[1:], 2)
+    assert parts == pytest.approx(cross_entropy(LOGITS, y, 2), rel=1e-15)
+    gradients = [cross_entropy_gradient(LOGITS[:, i : i + 1], y[i : i + 1], 2) for i in range(2)]
+    np.testing.assert_allclose(np.hstack(gradients), cross_entropy_gradient(LOGITS, y, 2), rtol=1e-15)
+
+
+def test_central_differences() -> None:
+    rng = np.random.default_rng(0)
+    Z, y = 3 * rng.normal(size=(5, 7)), rng.integers(5, size=7)
+    numeric = numeric_gradient(lambda: cross_entropy(Z, y, 7), Z)
+    assert relative_error(cross_entropy_gradient(Z, y, 7), numeric) < 1e-7
+
+
+def test_is_the_product_of_the_gradients_of_logarithm_and_softmax() -> None:
+    rng = np.random.default_rng(0)
+    Z, y = rng.normal(size=(5, 7)), rng.integers(5, size=7)
+    A, Y = softmax(Z), one_hot(y, 5)
+    np.testing.assert_allclose(cross_entropy_gradient(Z, y, 7), softmax_backward(A, -Y / A / 7), rtol=1e-12, atol=1e-16)
+    np.testing.assert_allclose(cross_entropy_gradient(Z, y, 7), (A - Y) / 7, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_keeps_the_dtype_and_changes_nothing_that_it_is_given(dtype: type[np.floating]) -> None:
+    Z, y = LOGITS.astype(dtype), np.array([1, 2], np.uint8)
+    Z.flags.writeable = y.flags.writeable = False
+    assert isinstance(cross_entropy(Z, y, 2), float)
+    assert cross_entropy_gradient(Z, y, 2).dtype == dtype
+
+
+def test_the_gradient_overwrites_the_logits_when_asked_to() -> None:
+    Z, y = LOGITS.copy(), np.array([1, 2])
+    assert cross_entropy_gradient(Z, y, 2, out=Z) is Z
+    np.testing.assert_array_equal(Z, cross_entropy_gradient(LOGITS, y, 2))

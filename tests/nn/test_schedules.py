@@ -1,0 +1,68 @@
+"""The schedules' factors, by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.nn.schedules import Constant, Cosine, Schedule, Steps
+
+
+def factors(schedule: Schedule, updates: int) -> list[float]:
+    """Return the factor of each update."""
+    return [schedule(update, updates) for update in range(1, updates + 1)]
+
+
+def test_constant() -> None:
+    assert factors(Constant(), 3) == [1, 1, 1]
+
+
+def test_steps() -> None:
+    assert factors(Steps([2, 3], factor=0.5), 5) == [1, 1, 0.5, 0.25, 0.25]
+
+
+def test_the_update_of_a_step_still_has_the_rate_before() -> None:
+    schedule = Steps([75])
+    assert (schedule(75, 150), schedule(76, 150)) == (1, 0.1)
+
+
+def test_cosine() -> None:
+    expected = [1, (1 + np.sqrt(1 / 2)) / 2, 1 / 2, (1 - np.sqrt(1 / 2)) / 2]
+    assert factors(Cosine(), 4) == pytest.approx(expected, rel=1e-14)
+
+
+def test_cosine_after_a_warm_up() -> None:
+    expected = [1 / 3, 2 / 3, 1, 1, 3 / 4, 1 / 4]
+    assert factors(Cosine(warmup=3), 6) == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_warm_up_longer_than_the_training() -> None:
+    assert factors(Cosine(warmup=4), 2) == [1 / 4, 1 / 2]
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.integers(0, 20), st.integers(1, 60))
+def test_cosine_rises_to_one_then_falls_and_stays_positive(warmup: int, updates: int) -> None:
+    path = factors(Cosine(warmup), updates)
+    assert all(0 < factor <= 1 for factor in path)
+    assert path[:warmup] == sorted(path[:warmup])
+    assert path[warmup:] == sorted(path[warmup:], reverse=True)
+    if updates > warmup:
+        assert path[warmup] == 1
+
+
+@pytest.mark.parametrize("at", [[], [0], [-1, 3], [3, 3], [5, 4]])
+def test_steps_need_ascending_updates(at: list[int]) -> None:
+    with pytest.raises(ValueError, match="at must list ascending numbers"):
+        Steps(at)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("nan")])
+def test_steps_need_a_factor_above_zero(factor: float) -> None:
+    with pytest.raises(ValueError, match="factor must be above 0"):
+        Steps([1], factor)
+
+
+def test_cosine_needs_a_warm_up_of_at_least_zero() -> None:
+    with pytest.raises(ValueError, match="warmup must be at least 0"):
+        Cosine(-1)

@@ -1,0 +1,353 @@
+"""Training: the gradients of a batch, an update, and the loop of updates with its records."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.nn import training
+from stages.nn.activation import ACTIVATIONS
+from stages.nn.arrays import Array, Labels
+from stages.nn.batches import epoch_batches
+from stages.nn.cross_entropy import cross_entropy
+from stages.nn.early_stopping import EarlyStopping
+from stages.nn.gradient_check import numeric_gradient, relative_error
+from stages.nn.initializers import Normal, Uniform
+from stages.nn.network import Network, build
+from stages.nn.optimizers import OPTIMIZERS, GradientDescent, Momentum, Optimizer
+from stages.nn.schedules import Constant, Schedule, Steps
+from stages.nn.training import Diverged, Record, Trainer, evaluate, fit, loss_and_gradients
+
+FEATURES, CLASSES = 5, 4
+PLAIN, CONSTANT = GradientDescent(), Constant()
+
+
+def random_examples(m: int, dtype: type[np.floating[Any]] = np.float64) -> tuple[Array, Labels]:
+    """Return random examples, each contiguous."""
+    rng = np.random.default_rng(m)
+    return np.asfortranarray(rng.normal(size=(FEATURES, m)).astype(dtype)), rng.integers(CLASSES, size=m)
+
+
+def random_network(
+    activation: str = "tanh", dropout: float = 0.0, dtype: type[np.floating[Any]] = np.float64
+) -> Network:
+    """Return a random network of three affine layers."""
+    return build([FEATURES, 6, 3, CLASSES], activation, Uniform(-1, 1), np.random.default_rng(0), dropout, dtype)
+
+
+def trainer_of(
+    network: Network,
+    updates: int,
+    learning_rate: float = 0.1,
+    optimizer: Optimizer = PLAIN,
+    schedule: Schedule = CONSTANT,
+    weight_decay: float = 0.0,
+) -> Trainer:
+    """Return a trainer."""
+    return Trainer(network, optimizer, learning_rate, schedule, updates, weight_decay)
+
+
+def copy_of(network: Network) -> dict[str, Array]:
+    """Return a copy of the parameters."""
+    return {name: theta.copy() for name, theta in network.parameters.items()}
+
+
+def assert_same(network: Network, parameters: dict[str, Array]) -> None:
+    """Check that the parameters are these, bit for bit."""
+    for name, theta in network.parameters.items():
+        np.testing.assert_array_equal(theta, parameters[name], err_msg=name)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("block", [1, 3, 4])
+def test_blocks_add_up_to_the_batch(activation: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_network(activation)
+    X, y = random_examples(10)
+    loss, correct = loss_and_gradients(network, X, y)
+    gradients = {name: gradient.copy() for name, gradient in network.gradients.items()}
+    monkeypatch.setattr(training, "BLOCK", block)
+    block_loss, block_correct = loss_and_gradients(network, X, y)
+    assert block_loss == pytest.approx(loss, rel=1e-14)
+    assert block_correct == correct
+    for name, gradient in network.gradients.items():
+        np.testing.assert_allclose(gradient, gradients[name], rtol=1e-12, atol=1e-16)
+
+
+def test_loss_and_correct_predictions_are_those_before_the_update() -> None:
+    network = random_network()
+    X, y = random_examples(10)
+    loss, accuracy = evaluate(network, X, y)
+    step_loss, correct = trainer_of(network, 1).step(X, y)
+    assert step_loss == pytest.approx(loss, rel=1e-14)
+    assert correct == 10 * accuracy
+    assert evaluate(network, X, y)[0] < loss
+
+
+@pytest.mark.parametrize("block", [3, 2048])
+def test_evaluate(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "BLOCK", block)
+    network = random_network(dropout=0.5)
+    X, y = random_examples(10)
+    Z = network.forward(X).copy()
+    loss, accuracy = evaluate(network, X, y)
+    assert loss == pytest.approx(cross_entropy(Z, y, 10), rel=1e-14)
+    assert accuracy == np.mean(Z.argmax(axis=0) == y)
+
+
+class Recorder:
+    """Stands in for an optimizer: keeps the gradients that it is given, and the rates, and changes nothing."""
+
+    def __init__(self) -> None:
+        self.gradients: list[Array] = []
+        self.rates: list[float] = []
+        self.numbers: list[int] = []
+
+    def start(self, theta: Array) -> list[Array]:
+        """Return the state to begin with: none."""
+        return []
+
+    def step(self, theta: Array, g: Array, state: list[Array], rate: float, t: int) -> None:
+        """Keep the gradient."""
+        self.gradients.append(g.copy())
+        self.rates.append(rate)
+        self.numbers.append(t)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_optimizer_is_given_the_gradient_of_the_loss_with_its_penalty(activation: str, dropout: float) -> None:
+    decay = 0.2
+    rng = np.random.default_rng(0)
+    network = build([FEATURES, 6, 3, CLASSES], activation, Uniform(-1, 1), rng, dropout, np.float64)
+    X, y = random_examples(7)
+    masks = rng.bit_generator.state
+    recorder = Recorder()
+    trainer_of(network, 1, optimizer=recorder, weight_decay=decay).step(X, y)
+
+    def penalized_loss() -> float:
+        rng.bit_generator.state = masks
+        weights = [theta for name, theta in network.parameters.items() if name.startswith("W")]
+        penalty = decay / 2 * sum(float(np.square(W).sum()) for W in weights)
+        return cross_entropy(network.forward(X, training=True), y, 7) + penalty
+
+    for (name, theta), analytic in zip(network.parameters.items(), recorder.gradients, strict=True):
+        assert relative_error(analytic, numeric_gradient(penalized_loss, theta)) < 1e-7, name
+
+
+def test_weight_decay_is_added_once_and_not_for_each_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = random_examples(10)
+    whole, blocks = Recorder(), Recorder()
+    trainer_of(random_network(), 1, optimizer=whole, weight_decay=0.2).step(X, y)
+    monkeypatch.setattr(training, "BLOCK", 3)
+    trainer_of(random_network(), 1, optimizer=blocks, weight_decay=0.2).step(X, y)
+    for one, other in zip(whole.gradients, blocks.gradients, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-16)
+
+
+def test_an_update_of_gradient_descent_by_hand() -> None:
+    network = build([1, 2], None, Normal(0.0), np.random.default_rng(0), dtype=np.float64)
+    X, y = np.array([[1.0, 3.0]]), np.array([0, 1])
+    trainer_of(network, 1, learning_rate=0.5).step(X, y)  # every probability is 1/2
+    np.testing.assert_allclose(network.parameters["W1"], [[-0.25], [0.25]], rtol=1e-15)
+    np.testing.assert_allclose(network.parameters["b1"], [[0], [0]], atol=1e-16)
+
+
+def test_each_update_has_the_rate_of_its_schedule_and_its_number() -> None:
+    recorder = Recorder()
+    trainer = trainer_of(random_network(), 4, 0.5, recorder, Steps([1, 3], factor=0.1))
+    list(fit(trainer, *random_examples(4), None, np.random.default_rng(0)))
+    per_update = len(trainer.network.parameters)
+    assert recorder.numbers[::per_update] == [1, 2, 3, 4]
+    assert recorder.rates[::per_update] == pytest.approx([0.5, 0.05, 0.05, 0.005])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_training_keeps_the_dtype_and_changes_no_example(name: str, dtype: type[np.floating[Any]]) -> None:
+    network = random_network("relu", 0.2, dtype)
+    X, y = random_examples(10, dtype)
+    X.flags.writeable = y.flags.writeable = False
+    trainer = trainer_of(network, 6, 0.01, OPTIMIZERS[name](), Steps([2]), weight_decay=0.01)
+    list(fit(trainer, X, y, 4, np.random.default_rng(0), validation=(X, y)))
+    arrays = [
+        *network.parameters.values(),
+        *network.gradients.values(),
+        *(a for state in trainer.states for a in state),
+    ]
+    assert {array.dtype for array in arrays} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_learns_the_examples(name: str, batch_size: int | None) -> None:
+    network = random_network()
+    X, y = random_examples(10)
+    before = evaluate(network, X, y)[0]
+    list(fit(trainer_of(network, 300, 0.02, OPTIMIZERS[name]()), X, y, batch_size, np.random.default_rng(0)))
+    assert evaluate(network, X, y)[0] < 0.8 * before
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "record_every", "updates", "expected"),
+    [
+        (None, 1, 3, [1, 2, 3]),
+        (None, 3, 7, [3, 6, 7]),
+        (None, 10, 7, [7]),
+        (4, 1, 6, [3, 6]),
+        (4, 1, 7, [3, 6, 7]),
+        (4, 2, 8, [6, 8]),
+        (4, 1, 2, [2]),
+        (20, 1, 2, [1, 2]),
+    ],
+)
+def test_when_records_are_made(batch_size: int | None, record_every: int, updates: int, expected: list[int]) -> None:
+    trainer = trainer_of(random_network(), updates)
+    records = list(fit(trainer, *random_examples(10), batch_size, np.random.default_rng(0), record_every=record_every))
+    assert [record.update for record in records] == expected
+    assert trainer.update == updates
+
+
+def still_records(updates: int, record_every: int) -> list[Record]:
+    """Return the records of a run in batches of 4 of 10 examples, at learning rate 0: no update changes anything."""
+    trainer = trainer_of(random_network(), updates, learning_rate=0.0)
+    return list(fit(trainer, *random_examples(10), 4, np.random.default_rng(0), record_every=record_every))
+
+
+@pytest.mark.parametrize("record_every", [1, 2])
+def test_a_record_is_the_mean_over_the_examples_of_its_epochs(record_every: int) -> None:
+    loss, accuracy = evaluate(random_network(), *random_examples(10))
+    for record in still_records(6, record_every):
+        assert record.loss == pytest.approx(loss, rel=1e-14)
+        assert record.accuracy == pytest.approx(accuracy, rel=1e-14)
+        assert record.validation_loss is record.validation_accuracy is None
+
+
+def test_the_last_record_is_the_mean_over_the_examples_since_the_one_before() -> None:
+    X, y = random_examples(10)
+    rng = np.random.default_rng(0)
+    list(epoch_batches(X, y, 4, rng))
+    X_batch, y_batch = next(epoch_batches(X, y, 4, rng))
+    loss, accuracy = evaluate(random_network(), X_batch, y_batch)
+    record = still_records(4, record_every=1)[-1]
+    assert record.update == 4
+    assert record.loss == pytest.approx(loss, rel=1e-14)
+    assert record.accuracy == accuracy
+
+
+def test_the_validation_part_is_measured_after_the_updates_and_without_dropout() -> None:
+    network = random_network(dropout=0.5)
+    validation = random_examples(6)
+    for record in fit(trainer_of(network, 3), *random_examples(10), None, np.random.default_rng(0), validation):
+        assert (record.validation_loss, record.validation_accuracy) == evaluate(network, *validation)
+
+
+def test_fit_makes_the_updates_that_the_trainer_has_left() -> None:
+    X, y = random_examples(10)
+    trainer, recorder = trainer_of(random_network(), 3), Recorder()
+    trainer.step(X, y)
+    trainer.optimizer = recorder
+    assert [record.update for record in fit(trainer, X, y, None, np.random.default_rng(0))] == [2, 3]
+    assert set(recorder.numbers) == {2, 3}
+
+
+def test_the_same_generators_give_the_same_bits() -> None:
+    networks = [random_network("relu", 0.3) for _ in range(2)]
+    for network in networks:
+        trainer = trainer_of(network, 9, optimizer=Momentum())
+        list(fit(trainer, *random_examples(10), 4, np.random.default_rng(3)))
+    assert_same(networks[0], copy_of(networks[1]))
+
+
+def test_a_larger_memory_of_an_earlier_batch_leaves_no_trace() -> None:
+    X, y = random_examples(10)
+    used, fresh = random_network(), random_network()
+    loss_and_gradients(used, X, y)
+    loss_and_gradients(used, X[:, :3], y[:3])
+    loss_and_gradients(fresh, X[:, :3], y[:3])
+    for name, gradient in fresh.gradients.items():
+        np.testing.assert_array_equal(used.gradients[name], gradient)
+
+
+def coin(p: float) -> Network:
+    """Return a network of two logits that gives class 1 the probability p for x = 0."""
+    network = build([1, 2], None, Normal(0.0), np.random.default_rng(0), dtype=np.float64)
+    network.parameters["b1"][1, 0] = np.log(p / (1 - p))
+    return network
+
+
+# training drives the probability of class 1 from 0.1 towards 1; the validation loss is lowest at 0.7
+CERTAIN = (np.zeros((1, 4)), np.ones(4, np.int64))
+SEVEN_OF_TEN = (np.zeros((1, 10)), np.array([1] * 7 + [0] * 3))
+
+
+@pytest.mark.parametrize("patience", [1, 4])
+def test_early_stopping_goes_back_to_the_lowest_validation_loss(patience: int) -> None:
+    network = coin(0.1)
+    history: list[tuple[float, dict[str, Array]]] = []
+    stopping = EarlyStopping(patience)
+    trainer = trainer_of(network, 100, learning_rate=0.5)
+    for record in fit(trainer, *CERTAIN, None, np.random.default_rng(0), SEVEN_OF_TEN, early_stopping=stopping):
+        assert record.validation_loss is not None
+        history.append((record.validation_loss, copy_of(network)))
+    losses = [loss for loss, _ in history]
+    best = int(np.argmin(losses))
+    assert 0 < best
+    assert len(losses) == best + 1 + patience < 100
+    assert_same(network, history[best][1])
+    assert network.probabilities(np.zeros((1, 1)))[1, 0] == pytest.approx(0.7, abs=0.1)
+
+
+def test_early_stopping_goes_back_also_where_the_updates_end_first() -> None:
+    network = coin(0.1)
+    stopping = EarlyStopping(1000)
+    trainer = trainer_of(network, 50, learning_rate=0.5)
+    records = list(fit(trainer, *CERTAIN, None, np.random.default_rng(0), SEVEN_OF_TEN, early_stopping=stopping))
+    assert records[-1].update == 50
+    losses = [record.validation_loss for record in records if record.validation_loss is not None]
+    assert evaluate(network, *SEVEN_OF_TEN)[0] == min(losses) < losses[-1]
+
+
+def test_without_early_stopping_the_last_parameters_stay() -> None:
+    network = coin(0.1)
+    records = list(fit(trainer_of(network, 50, 0.5), *CERTAIN, None, np.random.default_rng(0), SEVEN_OF_TEN))
+    assert evaluate(network, *SEVEN_OF_TEN)[0] == records[-1].validation_loss
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_ends_the_training_before_its_update(bad: float) -> None:
+    network = random_network("relu")
+    X, y = random_examples(10)
+    trainer = trainer_of(network, 10, optimizer=Momentum())
+    trainer.step(X, y)
+    trainer.step(X, y)
+    parameters, states = copy_of(network), [array.copy() for state in trainer.states for array in state]
+    X[2, 7] = bad
+    with np.errstate(invalid="ignore"), pytest.raises(Diverged, match="NaN or infinity at update 3") as error:
+        trainer.step(X, y)
+    assert error.value.update == 3
+    assert_same(network, parameters)
+    for array, before in zip([array for state in trainer.states for array in state], states, strict=True):
+        np.testing.assert_array_equal(array, before)
+
+
+def overflowing(updates: int) -> tuple[Trainer, Array, Labels]:
+    """Return a trainer of a finite loss whose first step is longer than the largest number."""
+    network = build([FEATURES, CLASSES], None, Normal(0.0), np.random.default_rng(0), dtype=np.float64)
+    X, y = random_examples(10)
+    return trainer_of(network, updates, learning_rate=1e308), 100 * X, y
+
+
+def test_parameters_that_overflow_are_noticed_at_the_next_update() -> None:
+    trainer, X, y = overflowing(updates=10)
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(Diverged) as error:
+        list(fit(trainer, X, y, None, np.random.default_rng(0)))
+    assert error.value.update == 2
+
+
+def test_parameters_that_overflow_at_the_last_update_are_noticed_at_the_end() -> None:
+    trainer, X, y = overflowing(updates=1)
+    records: list[Record] = []
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(Diverged) as error:
+        records.extend(fit(trainer, X, y, None, np.random.default_rng(0)))
+    assert error.value.update == 1
+    assert [record.loss for record in records] == pytest.approx([np.log(CLASSES)])
