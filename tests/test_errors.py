@@ -1,0 +1,28 @@
+import pytest
+
+from stages.errors import UserError, run
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (UserError("what, where, what to do"), "error: what, where, what to do"),
+        (OSError(28, "No space left on device", "x.npy"), "error: [Errno 28] No space left on device: 'x.npy'"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+)
+def test_what_the_user_can_mend_ends_with_its_message(error: BaseException, message: str) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        run(fail)
+    assert caught.value.code == message
+
+
+def test_a_fault_of_the_program_is_shown_in_full() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(fail)

@@ -1,0 +1,92 @@
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.errors import UserError
+from stages.schema import load_data, load_split, read
+
+Write = Callable[[Path, Mapping[str, Any]], None]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\na: 2\n", 'duplicate key "a"'),
+        ("a:\n\t b: 1\n", "cannot start any token"),
+        ("a: [1\n", "does not parse"),
+        ("- 1\n", "must be a map"),
+        ("", "must be a map"),
+        ("a: &x [*x]\nb: {<<: 3}\n", "does not parse"),
+        ("a: !!python/object:os.system {}\n", "does not parse"),
+    ],
+)
+def test_what_is_no_map_of_unique_keys_is_an_error(project: Path, text: str, message: str) -> None:
+    Path("params.yaml").write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        read()
+    assert str(caught.value).startswith("params.yaml: ")
+
+
+def test_bytes_that_are_no_text_are_an_error(project: Path) -> None:
+    Path("params.yaml").write_bytes(b"a: \xff\n")
+    with pytest.raises(UserError, match=r"params\.yaml: does not parse"):
+        read()
+
+
+def test_a_missing_file_is_an_error(project: Path) -> None:
+    Path("params.yaml").unlink()
+    with pytest.raises(UserError, match=r"params\.yaml: not there; run this in the project's folder"):
+        read()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("name", "", "data.name is '': String should have at least 1 character"),
+        ("timeout", 0, "data.timeout is 0: should be greater than 0"),
+        ("retries", -1, "data.retries is -1: should be greater than or equal to 0"),
+        ("fallback", "maybe", "data.fallback is 'maybe': should be a valid boolean"),
+        ("mirrors", "http://127.0.0.1/", "data.mirrors is 'http://127.0.0.1/': should be a valid list"),
+        ("sha256", {}, "data: sha256 must have exactly the keys train-images"),
+        ("miror", 1, "data.miror is not a known key"),
+    ],
+)
+def test_a_wrong_key_of_the_data_is_named(
+    project: Path, write_parameters: Write, key: str, value: object, message: str
+) -> None:
+    write_parameters(project, {f"data.{key}": value})
+    with pytest.raises(UserError, match=message):
+        load_data()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("images", 0, "splits.kaggle.images is 0"),
+        ("held_out", 42000, "held_out must be less than images, not 42000 of 42000"),
+        ("validation", 1, "splits.kaggle.validation is 1: should be less than 1"),
+        ("seed", -1, "splits.kaggle.seed is -1"),
+        ("source", "", "splits.kaggle.source is ''"),
+    ],
+)
+def test_a_wrong_key_of_a_split_is_named(
+    project: Path, write_parameters: Write, key: str, value: object, message: str
+) -> None:
+    write_parameters(project, {f"splits.kaggle.{key}": value})
+    with pytest.raises(UserError, match=message):
+        load_split("kaggle")
+
+
+def test_an_unknown_split_is_an_error_that_lists_the_known_ones(project: Path) -> None:
+    with pytest.raises(UserError, match="splits has no 'x'; it has kaggle, standard"):
+        load_split("x")
+
+
+def test_a_missing_section_is_an_error(project: Path) -> None:
+    Path("params.yaml").write_text("a: 1\n")
+    with pytest.raises(UserError, match="splits has no 'kaggle'; it has none"):
+        load_split("kaggle")
+    with pytest.raises(UserError, match="data"):
+        load_data()
