@@ -1,0 +1,129 @@
+"""Measure a trained model on each part of its split: `python -m stages.evaluate MODEL`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from threadpoolctl import threadpool_limits
+
+from stages import models, parameters, splits
+from stages.artifacts import replacing, write_json
+from stages.errors import UserError, run
+from stages.mnist import CLASSES
+from stages.nn.arrays import Array, Labels
+from stages.nn.cross_entropy import cross_entropy
+from stages.nn.network import Network
+from stages.nn.softmax import softmax
+from stages.nn.training import BLOCK
+
+# Which part to look at by class and by image: the first of these that the split has.
+DETAILED = ("test", "held_out", "validation", "train")
+
+
+def logits(network: Network, X: Array) -> Array:
+    """Return the network's logits, of shape (classes, m), for X of shape (features, m), in blocks of columns."""
+    blocks = [network.forward(X[:, start : start + BLOCK]).copy() for start in range(0, X.shape[1], BLOCK)]
+    return np.concatenate(blocks, axis=1)
+
+
+def summary(Z: Array, y: Labels) -> dict[str, Any]:
+    """Return how well logits of shape (classes, m) fit labels of shape (m,).
+
+    Rounded, so that the last bits, which differ between processors, do not show.
+
+    Returns
+    -------
+    dict
+        accuracy; interval, its 95 % confidence interval (Wilson 1927); cross_entropy, the mean.
+    """
+    m = len(y)
+    correct = int(np.count_nonzero(Z.argmax(axis=0) == y))
+    interval = binomtest(correct, m).proportion_ci(confidence_level=0.95, method="wilson")
+    return {
+        "accuracy": round(correct / m, 6),
+        "interval": [round(interval.low, 6), round(interval.high, 6)],
+        "cross_entropy": round(cross_entropy(Z, y, m), 6),
+    }
+
+
+def confusion_matrix(y: Labels, predicted: Labels) -> NDArray[np.int64]:
+    """Return how often each class (row) was predicted as each class (column), from two arrays of shape (m,)."""
+    return np.bincount(CLASSES * y + predicted, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+
+
+def precision_recall(confusion: NDArray[np.int64]) -> dict[str, list[float | None]]:
+    """Return precision and recall of each class; None for one never predicted, or with no image."""
+    hits = confusion.diagonal().tolist()
+    totals = {"precision": confusion.sum(axis=0).tolist(), "recall": confusion.sum(axis=1).tolist()}
+    return {
+        name: [round(right / of, 6) if of else None for right, of in zip(hits, ofs, strict=True)]
+        for name, ofs in totals.items()
+    }
+
+
+def write_csv(path: Path, columns: dict[str, Any]) -> None:
+    """Write columns of equal length as a CSV file, floats with 6 decimals."""
+    with replacing(path) as partial:
+        pd.DataFrame(columns).to_csv(partial, index=False, float_format="%.6f")
+
+
+def evaluate(name: str) -> None:
+    """Measure the model of this name on each part of its split.
+
+    Writes metrics/<name>.json, metrics/confusion/<name>.csv, predictions/<name>.csv (with probabilities) and
+    metrics/predictions/<name>.csv. The last is of the test part alone, and has no row where there is none. The others
+    are of the first part of `DETAILED` that is there; precision and recall stand under its key.
+
+    Raises
+    ------
+    UserError
+        If the model or its split is missing or is not what it should be, or they do not belong together.
+    """
+    path = Path("models") / f"{name}.npz"
+    network, row, dataset = models.load(path)
+    split = splits.load_description(row.split)
+    if split.dataset != dataset:
+        folder = splits.directory(row.split)
+        raise UserError(f"{path}: trained on {dataset!r}, but {folder} holds {split.dataset!r}; run `dvc repro`")
+    measured: dict[str, tuple[Array, Labels]] = {}
+    for part in splits.PARTS:
+        loaded = splits.load_part(row.split, part)
+        if loaded:
+            X, labels = loaded
+            measured[part] = logits(network, X), labels
+
+    detailed = next(part for part in DETAILED if part in measured)
+    Z, y = measured[detailed]
+    confusion = confusion_matrix(y, Z.argmax(axis=0))
+    metrics = {part: summary(*measured[part]) if part in measured else None for part in splits.PARTS}
+    metrics[detailed] = summary(Z, y) | precision_recall(confusion)
+    write_json(Path("metrics") / f"{name}.json", {"dataset": dataset, **metrics, "notes": split.notes})
+
+    file = f"{name}.csv"
+    actual, predicted = np.indices(confusion.shape)
+    cells = {"actual": actual.ravel(), "predicted": predicted.ravel(), "count": confusion.ravel()}
+    write_csv(Path("metrics/confusion") / file, cells)
+    probabilities = {f"p{k}": p for k, p in enumerate(softmax(Z))}
+    columns = {"index": np.arange(len(y)), "label": y, "predicted": Z.argmax(axis=0), **probabilities}
+    write_csv(Path("predictions") / file, columns)
+    if "test" not in measured:
+        Z, y = Z[:, :0], y[:0]
+    write_csv(Path("metrics/predictions") / file, {"label": y, "predicted": Z.argmax(axis=0)})
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a key of models in params.yaml")
+    name = parser.parse_args().model
+    parameters.load_model(name)
+    with threadpool_limits(parameters.load().blas_threads, user_api="blas"):
+        evaluate(name)
+
+
+if __name__ == "__main__":
+    run(main)
