@@ -1,0 +1,219 @@
+"""Draw how a model learned, what it learned and what it gets wrong: `python -m stages.plot MODEL`."""
+
+import argparse
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import SubFigure
+from numpy.typing import NDArray
+
+from stages import models, parameters, splits
+from stages.artifacts import missing, read_json, replacing
+from stages.errors import UserError, run
+from stages.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, drawing, show_tiles
+from stages.mnist import CLASSES
+from stages.nn.arrays import Array
+
+SHOWN_IMAGES = 15
+SHOWN_UNITS = 64
+PARTS = {"test": "test", "held_out": "held-out", "validation": "validation", "train": "training"}
+
+HISTORY = dict.fromkeys(("update", "loss", "accuracy", "validation_loss", "validation_accuracy"), float)
+CONFUSION = dict.fromkeys(("actual", "predicted", "count"), int)
+PREDICTIONS = {"label": int, "predicted": int, **{f"p{k}": float for k in range(CLASSES)}}
+
+
+def read_table(path: Path, columns: Mapping[str, type], rows: int | None = None) -> pd.DataFrame:
+    """Return these columns of a CSV file, each of its type.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or is no CSV, a column is missing or holds something else, or there are not so many rows.
+    """
+    try:
+        table = pd.read_csv(path, usecols=list(columns), dtype=columns)
+        if len(table) == 0 or rows not in (None, len(table)):
+            raise ValueError(f"it has {len(table)} rows, not {rows or 'any'}")
+        return table
+    except FileNotFoundError:
+        raise missing(path) from None
+    except (ValueError, OverflowError, OSError) as error:
+        raise UserError(f"{path}: not the table that belongs here ({error}); delete it and run `dvc repro`") from None
+
+
+def read_detailed(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the part of the split with precision and recall in metrics/<model>.json, and all that stands there of it.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or is not what the evaluate stage writes.
+    """
+    metrics = read_json(path)
+    for part in PARTS if isinstance(metrics, dict) else ():
+        match metrics.get(part):
+            case {
+                "accuracy": float(),
+                "interval": [float(), float()],
+                "precision": [*precision],
+                "recall": [*recall],
+            } if len(precision) == len(recall) == CLASSES:
+                return part, metrics[part]
+    raise UserError(f"{path}: not the metrics of a model; delete it and run `dvc repro`")
+
+
+def draw_curves(figure: SubFigure, history: pd.DataFrame) -> None:
+    """Draw loss and accuracy over the updates, in training and, where there is one, on the validation part."""
+    lines = (("", "training", BLUE, "-"), ("validation_", "validation", VERMILION, "--"))
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    for axes, measure, form in ((loss_axes, "loss", ".3f"), (accuracy_axes, "accuracy", ".1%")):
+        for prefix, name, color, style in lines:
+            values = history[prefix + measure].dropna()
+            if len(values):
+                marker = "o" if len(values) <= 30 else None
+                label = f"{name}, last {values.iloc[-1]:{form}}"
+                axes.plot(history["update"][values.index], values, style, color=color, marker=marker, ms=3, label=label)
+        axes.set_xlabel("update")
+        axes.set_xlim(left=0)
+        axes.grid(axis="y", color=LIGHT_GRAY, linewidth=0.6)
+    loss_axes.set_ylabel("cross-entropy")
+    loss_axes.legend(loc="upper right")
+    accuracy_axes.set_ylabel("accuracy")
+    accuracy_axes.legend(loc="lower right")
+    accuracy_axes.yaxis.set_major_formatter(PERCENT)
+
+
+def draw_confusion(figure: SubFigure, counts: NDArray[np.int64], precision: list[Any], recall: list[Any]) -> None:
+    """Draw a confusion matrix with precision and recall; the color of an error is its share of the actual class.
+
+    The diagonal has no part in the color scale: it would leave the errors all alike.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    errors = np.ma.masked_array(shares, np.eye(CLASSES, dtype=bool))
+    highest = max(errors.max(), 0.01)
+    axes = figure.subplots()
+    axes.set_facecolor(LIGHT_GRAY)
+    image = axes.imshow(errors, cmap="Oranges", vmin=0, vmax=highest)
+    center: dict[str, Any] = {"ha": "center", "va": "center"}
+    for (actual, predicted), count in np.ndenumerate(counts):
+        dark = actual != predicted and shares[actual, predicted] > 0.66 * highest
+        color = "white" if dark else INK if count else GRAY
+        axes.text(
+            predicted, actual, f"{count:,}", color=color, weight="bold" if actual == predicted else None, **center
+        )
+    for k in range(CLASSES):
+        axes.text(k, CLASSES, "" if precision[k] is None else f"{precision[k]:.1%}", **center)
+        axes.text(CLASSES, k, "" if recall[k] is None else f"{recall[k]:.1%}", **center)
+    axes.text(-0.8, CLASSES, "precision", ha="right", va="center", color=GRAY)
+    axes.text(CLASSES, -0.8, "recall", color=GRAY, **center)
+    axes.set(xlabel="predicted", ylabel="actual", xticks=range(CLASSES), yticks=range(CLASSES))
+    axes.xaxis.set_label_position("top")
+    axes.xaxis.labelpad = 8
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=9)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(image, format=PERCENT, shrink=0.6, aspect=30)
+    bar.set_label("errors, as a share of the actual class")
+
+
+def draw_predictions(figure: SubFigure, X: Array, predictions: pd.DataFrame) -> None:
+    """Draw the first images of X, of shape (784, m), and the most confident errors, with prediction and probability."""
+    wrong = predictions["label"] != predictions["predicted"]
+    probability = predictions[[f"p{k}" for k in range(CLASSES)]].max(axis=1)
+    confident = probability[wrong].sort_values(ascending=False, kind="stable").index[:SHOWN_IMAGES]
+    first = predictions.index[:SHOWN_IMAGES]
+    halves = (
+        (f"The first {len(first)} images", first),
+        (
+            f"The {len(confident)} most confident of the {wrong.sum():,} errors" if len(confident) else "No errors",
+            confident,
+        ),
+    )
+    for axes, (heading, shown) in zip(figure.subplots(1, 2, gridspec_kw={"wspace": 0.06}), halves, strict=True):
+        labels = []
+        for k in shown:
+            truth = f", not {predictions['label'][k]}" if wrong[k] else ""
+            labels.append(f"{predictions['predicted'][k]}{truth}\n{probability[k]:.1%}")
+        axes.set_title(heading, fontsize=9)
+        axes.set_axis_off()
+        if labels:
+            show_tiles(axes, X.T[shown], labels, list(wrong[shown]), columns=5, room=18, cmap="gray_r", vmin=0, vmax=1)
+
+
+def draw_weights(figure: SubFigure, W: Array, labels: list[str], columns: int) -> None:
+    """Draw the rows of W, of shape (units, 784), as images on one scale that is symmetric about 0."""
+    limit = np.abs(W).max()
+    axes = figure.subplots()
+    marked = [False] * len(W)
+    image = show_tiles(axes, W, labels, marked, columns, room=8, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    figure.colorbar(image, aspect=60, pad=0.02).set_label("weight of the pixel")
+
+
+def plot(name: str) -> None:
+    """Draw the figures of the model of this name into figures/<name>/, each as PNG and as SVG.
+
+    Raises
+    ------
+    UserError
+        If something that an earlier stage writes is missing or is not what it should be.
+    """
+    file = f"{name}.csv"
+    network, row, dataset = models.load(Path("models") / f"{name}.npz")
+    notes = splits.load_description(row.split).notes
+    part, measured = read_detailed(Path("metrics") / f"{name}.json")
+    loaded = splits.load_part(row.split, part)
+    if loaded is None:
+        folder = splits.directory(row.split)
+        raise UserError(f"{folder}: has no part {part}, of which there are metrics; run `dvc repro`")
+    X, _ = loaded
+    history = read_table(Path("metrics/history") / file, HISTORY)
+    confusion = read_table(Path("metrics/confusion") / file, CONFUSION, rows=CLASSES**2)
+    predictions = read_table(Path("predictions") / file, PREDICTIONS, rows=X.shape[1])
+
+    images = f"the {X.shape[1]:,} {PARTS[part]} images"
+    low, high = measured["interval"]
+    W = network.parameters["W1"]
+    shown = W[:SHOWN_UNITS]
+    columns = 5 if len(shown) <= 10 else 8
+    rows = -(-len(shown) // columns)
+    unit, units, first = ("unit", "hidden units", 1) if len(row.layer_sizes) > 2 else ("class", "classes", 0)
+    which = f"{len(W)}" if len(shown) == len(W) else f"first {len(shown)} of {len(W)}"
+    subtitles = {
+        "curves": "Loss and accuracy in training",
+        "confusion": f"{measured['accuracy']:.1%} of {images} are right (95% interval {low:.1%} to {high:.1%})",
+        "predictions": f"Predictions for {images} with their probabilities, errors marked",
+        "weights": f"Weights of the {which} {units}",
+    }
+    with replacing(Path("figures") / name) as folder:
+        folder.mkdir()
+
+        def draw(figure: str, width: float, height: float) -> AbstractContextManager[SubFigure]:
+            return drawing(folder / figure, (width, height), f"{name} on {dataset}", subtitles[figure], notes)
+
+        with draw("curves", 7, 3.2) as figure:
+            draw_curves(figure, history)
+        with draw("confusion", 7, 6.4) as figure:
+            counts = confusion["count"].to_numpy().reshape(CLASSES, CLASSES)
+            draw_confusion(figure, counts, measured["precision"], measured["recall"])
+        with draw("predictions", 7, 3.7) as figure:
+            draw_predictions(figure, X, predictions)
+        with draw("weights", 7, 0.6 + 7 * rows / columns) as figure:
+            draw_weights(figure, shown, [f"{unit} {k}" for k in range(first, first + len(shown))], columns)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a key of models in params.yaml")
+    name = parser.parse_args().model
+    parameters.load_model(name)
+    plot(name)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,343 @@
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure, SubFigure
+from PIL import Image
+
+from stages import models, plot, splits
+from stages.errors import UserError
+from stages.figures import BLUE, VERMILION
+from stages.parameters import Model
+
+ROOT = Path(__file__).parent.parent
+M = 20  # images of the detailed part
+RIGHT = 12  # of them, those with a right prediction
+
+
+def panel() -> SubFigure:
+    figure = Figure()
+    return figure.add_subfigure(figure.add_gridspec()[0])
+
+
+def write_results(part: str = "test", layer_sizes: tuple[int, ...] = (784, 4, 10), dataset: str = "digits") -> None:
+    """Write all that the stages before would leave of a model named w3-relu-10."""
+    rng = np.random.default_rng(0)
+    row = Model.model_validate(
+        {"split": "kaggle", "layer_sizes": list(layer_sizes), "learning_rate": 0.1, "updates": 2, "seed": 0}
+    )
+    models.save(Path("models/w3-relu-10.npz"), models.build_network(row, rng), row, dataset)
+
+    folder = splits.directory("kaggle")
+    folder.mkdir(parents=True)
+    labels = np.arange(M) % 10
+    np.save(folder / f"X_{part}.npy", rng.random((M, 784), np.float32).T)
+    np.save(folder / f"y_{part}.npy", labels.astype(np.uint8))
+    parts = dict.fromkeys(splits.PARTS, 0) | {part: M}
+    (folder / "split.json").write_text(json.dumps({"dataset": dataset, "parts": parts, "notes": ["few"]}))
+
+    predicted = np.where(np.arange(M) < RIGHT, labels, 0)
+    shares = {"precision": [None] + 9 * [1.0], "recall": 10 * [0.5]}
+    measured = {"accuracy": RIGHT / M, "interval": [0.387, 0.781], "cross_entropy": 1.0} | shares
+    for name in ("metrics/history", "metrics/confusion", "predictions"):
+        Path(name).mkdir(parents=True)
+    Path("metrics/w3-relu-10.json").write_text(json.dumps({"dataset": dataset, part: measured, "notes": ["few"]}))
+    history = {"update": [1, 2], "loss": [2.5, 2.0], "accuracy": [0.125, 0.25]}
+    validation = {"validation_loss": [2.25, 2.125], "validation_accuracy": [0.125, 0.1875]}
+    pd.DataFrame(history | validation).to_csv("metrics/history/w3-relu-10.csv", index=False)
+    actual, guess = np.indices((10, 10)).reshape(2, -1)
+    counts = {"actual": actual, "predicted": guess, "count": np.arange(100)}
+    pd.DataFrame(counts).to_csv("metrics/confusion/w3-relu-10.csv", index=False)
+    write_predictions(labels, predicted, np.linspace(0.5, 0.9, M))
+
+
+def predictions(labels: Any, predicted: Any, probability: Any) -> pd.DataFrame:
+    table = np.full((len(labels), 10), 0.01)
+    table[np.arange(len(labels)), predicted] = probability
+    columns = {"index": np.arange(len(labels)), "label": labels, "predicted": predicted}
+    return pd.DataFrame(columns | {f"p{k}": table[:, k] for k in range(10)})
+
+
+def write_predictions(labels: Any, predicted: Any, probability: Any) -> None:
+    predictions(labels, predicted, probability).to_csv("predictions/w3-relu-10.csv", index=False)
+
+
+def figures() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path("figures/w3-relu-10").iterdir()}
+
+
+@pytest.mark.usefixtures("project")
+def test_the_figures_are_images_and_the_same_in_another_process() -> None:
+    write_results()
+    command = [sys.executable, "-m", "stages.plot", "w3-relu-10"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "5", "TZ": "Asia/Tokyo", "MPLBACKEND": "pdf"}
+    subprocess.run(command, env=environment, check=True)
+    first = figures()
+    names = ["confusion", "curves", "predictions", "weights"]
+    assert sorted(first) == [f"{name}.{suffix}" for name in names for suffix in ("png", "svg")]
+    plot.plot("w3-relu-10")
+    assert figures() == first
+    for name, content in first.items():
+        if name.endswith("png"):
+            with Image.open(io.BytesIO(content)) as image:
+                assert image.getextrema() != tuple((255, 255) for _ in image.getbands()), f"{name} is blank"
+        else:
+            assert ET.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
+
+
+@pytest.fixture
+def headings(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, str, list[str]]]:
+    """Return what title, subtitle and notes each figure gets; while this is in use, no figure is written."""
+    record: dict[str, tuple[str, str, list[str]]] = {}
+
+    @contextmanager
+    def drawing(path: Path, _: tuple[float, float], title: str, subtitle: str, notes: list[str]) -> Iterator[SubFigure]:
+        record[path.name] = title, subtitle, notes
+        yield panel()
+
+    monkeypatch.setattr(plot, "drawing", drawing)
+    return record
+
+
+@pytest.mark.parametrize(("part", "name"), [("test", "test"), ("held_out", "held-out"), ("train", "training")])
+@pytest.mark.usefixtures("project")
+def test_headings_name_the_data_and_the_part(
+    part: str, name: str, headings: dict[str, tuple[str, str, list[str]]]
+) -> None:
+    write_results(part, dataset="five digits (fallback)")
+    plot.plot("w3-relu-10")
+    assert {title for title, _, _ in headings.values()} == {"w3-relu-10 on five digits (fallback)"}
+    assert all(notes == ["few"] for _, _, notes in headings.values())
+    right = f"60.0% of the 20 {name} images are right (95% interval 38.7% to 78.1%)"
+    assert headings["confusion"][1] == right
+    assert f"the 20 {name} images" in headings["predictions"][1]
+
+
+@pytest.mark.parametrize(
+    ("layer_sizes", "heading"),
+    [
+        ((784, 10), "Weights of the 10 classes"),
+        ((784, 4, 10), "Weights of the 4 hidden units"),
+        ((784, 65, 10), "Weights of the first 64 of 65 hidden units"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_the_weights_are_those_of_the_first_layer(
+    layer_sizes: tuple[int, ...], heading: str, headings: dict[str, tuple[str, str, list[str]]]
+) -> None:
+    write_results(layer_sizes=layer_sizes)
+    plot.plot("w3-relu-10")
+    assert headings["weights"][1] == heading
+
+
+def history(**columns: list[float]) -> pd.DataFrame:
+    empty = [float("nan")] * len(columns["update"])
+    return pd.DataFrame({"validation_loss": empty, "validation_accuracy": empty} | columns)
+
+
+def test_the_curves_are_the_history() -> None:
+    figure = panel()
+    plot.draw_curves(figure, history(update=[1, 2, 3], loss=[2.5, 2.0, 1.5], accuracy=[0.1, 0.2, 0.85]))
+    loss, accuracy = figure.axes
+    for axes, values, label in ((loss, [2.5, 2, 1.5], "last 1.500"), (accuracy, [0.1, 0.2, 0.85], "last 85.0%")):
+        (line,) = axes.lines
+        assert np.array_equal(np.asarray(line.get_xydata()), np.transpose([[1, 2, 3], values]))
+        assert line.get_label() == f"training, {label}"
+
+
+def test_the_validation_has_its_own_curves_where_it_was_measured() -> None:
+    figure = panel()
+    missing = float("nan")
+    measured = {"validation_loss": [missing, 2.0], "validation_accuracy": [missing, 0.3]}
+    plot.draw_curves(figure, history(update=[1, 2], loss=[2.5, 2.25], accuracy=[0.1, 0.2], **measured))
+    for axes, value in zip(figure.axes, (2.0, 0.3), strict=True):
+        training, validation = axes.lines
+        assert np.array_equal(np.asarray(validation.get_xydata()), [[2, value]])
+        assert same_color(training.get_color(), BLUE)
+        assert same_color(validation.get_color(), VERMILION)
+        assert training.get_linestyle() != validation.get_linestyle()
+
+
+def test_the_color_of_an_error_is_its_share_of_the_class() -> None:
+    counts = 90 * np.eye(10, dtype=np.int64)
+    counts[4, 9] = 10
+    counts[2] = 0
+    figure = panel()
+    plot.draw_confusion(figure, counts, [None] + 9 * [0.9], 9 * [0.75] + [None])
+    axes = figure.axes[0]
+    shares = axes.images[0].get_array()
+    assert isinstance(shares, np.ma.MaskedArray)
+    assert np.array_equal(shares.mask, np.eye(10, dtype=bool))
+    assert shares[4, 9] == 10 / 100
+    assert shares.sum() == shares[4, 9]
+    assert axes.images[0].get_clim() == (0, 0.1)
+    written = {text.get_position(): text for text in axes.texts}
+    assert written[9, 4].get_text() == "10"
+    assert same_color(written[9, 4].get_color(), "white")
+    assert written[3, 3].get_text() == "90"
+    assert not same_color(written[3, 3].get_color(), "white")
+    assert [written[k, 10].get_text() for k in range(3)] == ["", "90.0%", "90.0%"]
+    assert [written[10, k].get_text() for k in (0, 9)] == ["75.0%", ""]
+
+
+def test_predictions_show_the_first_images_and_the_most_confident_errors() -> None:
+    labels = np.arange(M) % 10
+    predicted = labels.copy()
+    predicted[[1, 16, 18]] = [7, 0, 3]
+    probability = np.full(M, 0.5)
+    probability[[16, 18]] = [0.875, 0.9]
+    X = np.random.default_rng(0).random((784, M))
+    figure = panel()
+    plot.draw_predictions(figure, X, predictions(labels, predicted, probability))
+    first, errors = figure.axes
+    assert first.get_title() == "The first 15 images"
+    assert errors.get_title() == "The 3 most confident of the 3 errors"
+    expected = [f"{k % 10}\n50.0%" for k in range(15)]
+    expected[1] = "7, not 1\n50.0%"
+    assert [text.get_text() for text in first.texts] == expected
+    assert [text.get_text() for text in errors.texts] == ["3, not 8\n90.0%", "0, not 6\n87.5%", "7, not 1\n50.0%"]
+    assert [same_color(text.get_color(), VERMILION) for text in first.texts] == [k == 1 for k in range(15)]
+    for axes, shown in ((first, list(range(15))), (errors, [18, 16, 1])):
+        tiles = [np.asarray(image.get_array()) for image in axes.images]
+        assert np.array_equal(tiles, X.T[shown].reshape(-1, 28, 28))
+
+
+def test_predictions_without_an_error() -> None:
+    figure = panel()
+    plot.draw_predictions(figure, np.zeros((784, 3)), predictions([1, 2, 3], [1, 2, 3], [0.9, 0.9, 0.9]))
+    assert [axes.get_title() for axes in figure.axes] == ["The first 3 images", "No errors"]
+    assert [len(axes.images) for axes in figure.axes] == [3, 0]
+
+
+def test_weights_share_one_scale_around_zero() -> None:
+    W = np.random.default_rng(0).uniform(-1, 1, (11, 784))
+    W[3, 5] = -1.5
+    figure = panel()
+    plot.draw_weights(figure, W, [f"unit {k}" for k in range(11)], 8)
+    axes = figure.axes[0]
+    assert np.array_equal([np.asarray(image.get_array()) for image in axes.images], W.reshape(11, 28, 28))
+    assert {image.get_clim() for image in axes.images} == {(-1.5, 1.5)}
+    assert [text.get_text() for text in axes.texts] == [f"unit {k}" for k in range(11)]
+
+
+INPUTS = [
+    "models/w3-relu-10.npz",
+    "data/splits/kaggle/split.json",
+    "data/splits/kaggle/X_test.npy",
+    "metrics/w3-relu-10.json",
+    "metrics/history/w3-relu-10.csv",
+    "metrics/confusion/w3-relu-10.csv",
+    "predictions/w3-relu-10.csv",
+]
+
+
+@pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.usefixtures("project")
+def test_a_missing_input_is_an_error(name: str) -> None:
+    write_results()
+    Path(name).unlink()
+    with pytest.raises(UserError, match=f"{name}: not there; run `dvc repro`"):
+        plot.plot("w3-relu-10")
+    assert not Path("figures").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\x00\xff\xfe"])
+@pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.usefixtures("project")
+def test_a_foreign_input_is_an_error(name: str, content: bytes) -> None:
+    write_results()
+    Path(name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name}: .*run `dvc repro`"):
+        plot.plot("w3-relu-10")
+    assert not Path("figures").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "problem"),
+    [
+        ("metrics/history/w3-relu-10.csv", slice(1), "0 rows"),
+        ("metrics/confusion/w3-relu-10.csv", slice(100), "99 rows, not 100"),
+        ("predictions/w3-relu-10.csv", slice(M), f"{M - 1} rows, not {M}"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_a_truncated_table_is_an_error(name: str, lines: slice, problem: str) -> None:
+    write_results()
+    path = Path(name)
+    path.write_text("\n".join(path.read_text().splitlines()[lines]) + "\n")
+    with pytest.raises(UserError, match=rf"{name}: .*{problem}"):
+        plot.plot("w3-relu-10")
+
+
+@pytest.mark.parametrize("cell", ["seven", "", "1.5", "1" * 30])
+@pytest.mark.usefixtures("project")
+def test_a_label_that_is_no_integer_is_an_error(cell: str) -> None:
+    write_results()
+    path = Path("predictions/w3-relu-10.csv")
+    path.write_text(path.read_text().replace("\n3,3,", f"\n3,{cell},"))
+    with pytest.raises(UserError, match=r"predictions/w3-relu-10\.csv: not the table"):
+        plot.plot("w3-relu-10")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"test": null}', '{"test": {"accuracy": 1.0}}'])
+@pytest.mark.usefixtures("project")
+def test_other_json_in_place_of_the_metrics_is_an_error(content: str) -> None:
+    write_results()
+    Path("metrics/w3-relu-10.json").write_text(content)
+    with pytest.raises(UserError, match=r"metrics/w3-relu-10\.json: not the metrics of a model"):
+        plot.plot("w3-relu-10")
+
+
+@pytest.mark.usefixtures("project")
+def test_metrics_of_a_part_that_is_not_there_are_an_error() -> None:
+    write_results()
+    path = Path("metrics/w3-relu-10.json")
+    path.write_text(path.read_text().replace('"test"', '"held_out"'))
+    with pytest.raises(UserError, match="data/splits/kaggle: has no part held_out"):
+        plot.plot("w3-relu-10")
+
+
+@pytest.mark.usefixtures("project")
+def test_an_unknown_model_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["plot", "nobody"])
+    with pytest.raises(UserError, match=r"params\.yaml: models has no 'nobody'"):
+        plot.main()
+
+
+@pytest.mark.usefixtures("project")
+def test_dvc_fills_the_templates_with_both_revisions() -> None:
+    write_results()
+    dvc = [sys.executable, "-m", "dvc"]
+    git = ["git", "-c", "user.name=name", "-c", "user.email=name@localhost"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*dvc, "init", "--quiet"], check=True)
+    shutil.copytree(ROOT / ".dvc/plots", ".dvc/plots")
+    curves = {"template": "curves", "x": "update", "y": "loss"}
+    confusion = {"template": "confusion_counts", "x": "predicted", "y": "actual"}
+    plots = [{"metrics/history/w3-relu-10.csv": curves}, {"metrics/confusion/w3-relu-10.csv": confusion}]
+    Path("dvc.yaml").write_text(json.dumps({"plots": plots}))
+    subprocess.run([*git, "add", "dvc.yaml", "metrics"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "-m", "first"], check=True)
+    path = Path("metrics/confusion/w3-relu-10.csv")
+    path.write_text(path.read_text().replace("4,9,49", "4,9,55"))
+    for name, marks in (("history", 4), ("confusion", 200)):
+        command = [*dvc, "plots", "diff", "HEAD", "--show-vega", "--targets", f"metrics/{name}/w3-relu-10.csv"]
+        diff = subprocess.run(command, check=True, capture_output=True).stdout
+        assert b"<DVC_METRIC" not in diff
+        values = json.loads(diff)["data"]["values"]
+        assert len(values) == marks
+        assert {value["rev"] for value in values} == {"HEAD", "workspace"}
+    counts = {value["rev"]: value["count"] for value in values if (value["actual"], value["predicted"]) == ("4", "9")}
+    assert counts == {"HEAD": "49", "workspace": "55"}
