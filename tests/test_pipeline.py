@@ -1,0 +1,161 @@
+"""The whole pipeline on a few real digits, through `dvc repro` itself in a copy of the project."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+Write = Callable[[Path, Mapping[str, Any]], None]
+MODELS = ("first", "second")
+
+
+class Project:
+    """A copy of the project, and commands run in it."""
+
+    def __init__(self, folder: Path, mirror: Path, write_parameters: Write) -> None:
+        self.folder, self.mirror, self.write_parameters = folder, mirror, write_parameters
+        shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
+        for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
+            shutil.copy(ROOT / name, folder / name)
+        subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+        self.set({})
+
+    def set(self, changes: Mapping[str, Any]) -> None:
+        """Write params.yaml with two small models and these changes."""
+        row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w3-relu-10"] | {"updates": 20}
+        self.write_parameters(
+            self.folder, {"blas_threads": 1, "models": {name: dict(row) for name in MODELS}, **changes}
+        )
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as a user would, with the interpreter of these tests first on PATH."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        env = {**kept, "PATH": path, "MNIST_MIRROR": str(self.mirror), **environment}
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
+
+    def repro(self, *arguments: str, **environment: str) -> list[str]:
+        """Run `dvc repro`, which must succeed, and return the stages that it ran."""
+        done = self.run("dvc", "repro", *arguments, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return re.findall(r"^Running stage '(.+)':", done.stdout, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, mirror: Path, write_parameters: Write) -> Project:
+    """Return a project in which everything has been run once."""
+    project = Project(tmp_path_factory.mktemp("project"), mirror, write_parameters)
+    ran = project.repro()
+    assert len(ran) == len(set(ran))
+    assert {stage.partition("@")[0] for stage in ran} == set(stages_of_dvc_yaml())
+    return project
+
+
+def stages_of_dvc_yaml() -> dict[str, dict[str, Any]]:
+    """Return the stages of dvc.yaml by name, a foreach stage by what it does for each item."""
+    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    return {name: stage.get("do", stage) for name, stage in stages.items()}
+
+
+def test_a_second_run_does_nothing_although_bytecode_appeared(project: Project) -> None:
+    assert list(project.folder.rglob("*.pyc"))
+    assert project.repro() == []
+    assert "up to date" in project.run("dvc", "status").stdout
+
+
+def test_every_output_is_there(project: Project) -> None:
+    lock = YAML(typ="safe").load(project.folder / "dvc.lock")
+    outputs = {out["path"] for stage in lock["stages"].values() for out in stage["outs"]}
+    assert {"models/first.npz", "metrics/first.json", "metrics/history/second.csv", "figures/second"} <= outputs
+    assert all((project.folder / path).exists() for path in outputs)
+
+
+def test_metrics_show_has_a_row_for_each_model(project: Project) -> None:
+    table = project.run("dvc", "metrics", "show").stdout
+    for name in MODELS:
+        assert re.search(rf"metrics/{name}\.json +MNIST", table), table
+    assert "test.accuracy" in table
+
+
+def test_a_changed_row_runs_what_belongs_to_it_alone(project: Project) -> None:
+    project.set({"models.second.learning_rate": 0.2})
+    ran = project.repro()
+    assert ran[:2] == ["train@second", "evaluate@second"]
+    assert not any(stage.endswith("@first") or stage.startswith(("fetch", "preprocess")) for stage in ran)
+
+
+def test_a_changed_split_leaves_the_other_split_alone(project: Project) -> None:
+    project.set({"splits.kaggle.seed": 1, "models.second.learning_rate": 0.2})
+    ran = project.repro()
+    assert "preprocess@kaggle" in ran
+    assert "train@first" in ran
+    assert "preprocess@standard" not in ran
+
+
+def test_a_deleted_or_edited_artifact_is_made_again(project: Project) -> None:
+    model = project.folder / "models/first.npz"
+    metrics = project.folder / "metrics/first.json"
+    before = model.read_bytes(), metrics.read_text()
+    model.unlink()
+    metrics.write_text("{}")
+    assert set(project.repro()) == {"train@first", "evaluate@first"}
+    assert (model.read_bytes(), metrics.read_text()) == before
+
+
+def test_bad_parameters_stop_the_run_with_a_message_and_no_traceback(project: Project) -> None:
+    project.set({"models.first.learning_rate": 0})
+    done = project.run("dvc", "repro")
+    assert done.returncode != 0
+    assert "models.first.learning_rate is 0: should be greater than 0" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(project.folder.rglob("*.partial"))
+
+
+def test_who_began_offline_gets_the_real_data_later(tmp_path: Path, mirror: Path, write_parameters: Write) -> None:
+    project = Project(tmp_path, mirror, write_parameters)
+    project.repro("evaluate@first", MNIST_MIRROR="")
+    assert '"fallback": true' in (tmp_path / "data/raw/source.json").read_text()
+    assert "fallback" in (tmp_path / "metrics/first.json").read_text()
+    assert project.repro("evaluate@first", MNIST_MIRROR="") == []
+    assert project.repro("--force", "--single-item", "fetch") == ["fetch"]
+    assert "train@first" in project.repro("evaluate@first")
+    assert '"fallback": false' in (tmp_path / "data/raw/source.json").read_text()
+    assert "fallback" not in (tmp_path / "metrics/first.json").read_text()
+
+
+def imported(path: Path) -> set[Path]:
+    """Return the modules of this project that a module imports, directly or not, without the packages' __init__.py."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop().read_text())):
+            names: list[str] = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            for name in names:
+                module = ROOT / (name.replace(".", "/") + ".py")
+                if name.startswith("stages.") and module.exists() and module not in found:
+                    found.add(module)
+                    waiting.append(module)
+    return found
+
+
+@pytest.mark.parametrize("name", list(stages_of_dvc_yaml()))
+def test_a_stage_depends_on_exactly_the_modules_that_it_imports(name: str) -> None:
+    module = ROOT / "stages" / f"{name}.py"
+    needed = {str(path.relative_to(ROOT)) for path in imported(module) | {module}}
+    needed = {"stages/nn" if path.startswith("stages/nn/") else path for path in needed}
+    declared = {path for path in stages_of_dvc_yaml()[name]["deps"] if path.startswith("stages/")}
+    assert declared - {"stages/write_ups.yaml"} == needed
