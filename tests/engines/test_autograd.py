@@ -1,0 +1,114 @@
+"""The gradients against HIPS autograd, on plain forward passes written with its NumPy."""
+
+from collections.abc import Callable
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+import pytest
+from autograd import grad
+
+from stages.nn.activation import ACTIVATIONS, Activation
+from stages.nn.affine import Affine
+from stages.nn.arrays import Array, Labels
+from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
+from stages.nn.dropout import Dropout
+from stages.nn.initializers import Uniform
+from stages.nn.network import build
+from stages.nn.softmax import softmax, softmax_backward
+
+PLAIN: dict[str | None, Callable[[Any], Any]] = {
+    "relu": lambda Z: anp.maximum(Z, 0),
+    "tanh": anp.tanh,
+    "sigmoid": lambda Z: 1 / (1 + anp.exp(-Z)),
+    None: lambda Z: Z,
+}
+
+
+def plain_cross_entropy(Z: Any, y: Labels) -> Any:
+    """Return the mean of log(sum(exp(z))) - z_y over the columns."""
+    m = len(y)
+    return anp.mean(anp.log(anp.sum(anp.exp(Z), axis=0)) - Z[y, np.arange(m)])
+
+
+def close(ours: Array, theirs: Array) -> None:
+    """Check that two gradients agree to rounding."""
+    np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-14)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a generator."""
+    return np.random.default_rng(0)
+
+
+def test_every_activation_of_the_table_is_written_here() -> None:
+    assert set(PLAIN) == {*ACTIVATIONS, None}
+
+
+def test_affine(rng: np.random.Generator) -> None:
+    W, b, X, dZ = (rng.normal(size=shape) for shape in [(4, 6), (4, 1), (6, 5), (4, 5)])
+    layer = Affine(W, b)
+    layer.forward(X)
+    layer.parameter_gradients(dZ)
+    dW, db, dX = grad(lambda theta: anp.sum(dZ * (anp.dot(theta[0], theta[2]) + theta[1])))((W, b, X))
+    close(layer.dW, dW)
+    close(layer.db, db)
+    close(layer.backward(dZ), dX)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation(name: str, rng: np.random.Generator) -> None:
+    Z, dA = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
+    layer = Activation(name)
+    layer.forward(Z)
+    close(layer.backward(dA), grad(lambda Z: anp.sum(dA * PLAIN[name](Z)))(Z))
+
+
+def test_softmax(rng: np.random.Generator) -> None:
+    Z, dA = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
+    plain = grad(lambda Z: anp.sum(dA * anp.exp(Z) / anp.sum(anp.exp(Z), axis=0)))
+    close(softmax_backward(softmax(Z), dA), plain(Z))
+
+
+def test_cross_entropy(rng: np.random.Generator) -> None:
+    Z, y = rng.normal(size=(4, 5)), rng.integers(4, size=5)
+    assert cross_entropy(Z, y, 5) == pytest.approx(plain_cross_entropy(Z, y), rel=1e-13)
+    close(cross_entropy_gradient(Z, y, 5), grad(plain_cross_entropy)(Z, y))
+
+
+@pytest.mark.parametrize("activation", PLAIN)
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+@pytest.mark.parametrize("seed", range(3))
+def test_deep_random_networks(activation: str | None, rate: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = [5, *rng.integers(3, 9, size=5), 4]
+    network = build(sizes, activation, Uniform(-1, 1), rng, rate, np.float64)
+    X, y = rng.normal(size=(5, 7)), rng.integers(4, size=7)
+    masks = masks_of(network.layers, sizes[1:-1], 7)
+    theta = list(network.parameters.values())
+
+    def plain_loss(theta: list[Any]) -> Any:
+        A = X
+        for W, b, mask in zip(theta[:-2:2], theta[1:-2:2], masks, strict=True):
+            A = mask * PLAIN[activation](anp.dot(W, A) + b)
+        return plain_cross_entropy(anp.dot(theta[-2], A) + theta[-1], y)
+
+    Z = network.forward(X, training=True)
+    assert cross_entropy(Z, y, 7) == pytest.approx(plain_loss(theta), rel=1e-12)
+    network.backward(cross_entropy_gradient(Z, y, 7))
+    for ours, theirs in zip(network.gradients.values(), grad(plain_loss)(theta), strict=True):
+        close(ours, theirs)
+
+
+def masks_of(layers: list[Any], units: list[int], m: int) -> list[Array]:
+    """Return the mask of each hidden layer; each dropout is given its own generator, to draw its mask a second time."""
+    dropouts = [layer for layer in layers if isinstance(layer, Dropout)]
+    if not dropouts:
+        return [np.ones((n, m)) for n in units]
+    for number, layer in enumerate(dropouts):
+        layer.rng = np.random.default_rng(number)
+    return [
+        Dropout(layer.rate, np.random.default_rng(number)).forward(np.ones((n, m)), training=True)
+        for number, (layer, n) in enumerate(zip(dropouts, units, strict=True))
+    ]

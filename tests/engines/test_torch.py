@@ -1,0 +1,241 @@
+"""The gradients against PyTorch's autograd, and whole training runs against its optimizers and schedulers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.nn.activation import ACTIVATIONS, Activation
+from stages.nn.affine import Affine
+from stages.nn.arrays import Array, Labels
+from stages.nn.batches import epoch_batches
+from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
+from stages.nn.dropout import Dropout
+from stages.nn.initializers import Uniform
+from stages.nn.network import Network, build
+from stages.nn.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, Nesterov, Optimizer, RMSProp
+from stages.nn.schedules import SCHEDULES, Constant, Cosine, Schedule, Steps
+from stages.nn.softmax import softmax, softmax_backward
+from stages.nn.training import Trainer, fit
+
+torch = pytest.importorskip("torch", reason="`make test-engines` installs PyTorch")
+torch.set_num_threads(1)  # for matrices this small, waiting for a second thread takes longer than their product
+functional: Any = torch.nn.functional
+lr_scheduler: Any = torch.optim.lr_scheduler
+
+FEATURES, CLASSES, EXAMPLES = 5, 4, 20
+UPDATES, RATE = 50, 0.05
+
+
+def activate(name: str | None, Z: Any) -> Any:
+    """Return PyTorch's activation of this name."""
+    return Z if name is None else getattr(torch, name)(Z)
+
+
+def leaf(array: Array) -> Any:
+    """Return a copy as a tensor that collects a gradient."""
+    return torch.tensor(array, dtype=torch.float64, requires_grad=True)
+
+
+def close(ours: Array, theirs: Any) -> None:
+    """Check that two gradients agree to rounding."""
+    np.testing.assert_allclose(ours, theirs.grad.numpy(), rtol=1e-10, atol=1e-14)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a generator."""
+    return np.random.default_rng(0)
+
+
+def test_affine(rng: np.random.Generator) -> None:
+    W, b, X, dZ = (rng.normal(size=shape) for shape in [(4, 6), (4, 1), (6, 5), (4, 5)])
+    layer = Affine(W, b)
+    Wt, bt, Xt = leaf(W), leaf(b), leaf(X)
+    Z = functional.linear(Xt.T, Wt, bt[:, 0]).T
+    np.testing.assert_allclose(layer.forward(X), Z.detach().numpy(), rtol=1e-13)
+    Z.backward(torch.tensor(dZ))
+    layer.parameter_gradients(dZ)
+    close(layer.dW, Wt)
+    close(layer.db, bt)
+    close(layer.backward(dZ), Xt)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation(name: str, rng: np.random.Generator) -> None:
+    Z, dA = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
+    layer, Zt = Activation(name), leaf(Z)
+    A = activate(name, Zt)
+    np.testing.assert_allclose(layer.forward(Z), A.detach().numpy(), rtol=1e-14)
+    A.backward(torch.tensor(dA))
+    close(layer.backward(dA), Zt)
+
+
+def test_relu_at_zero() -> None:
+    layer, Zt = Activation("relu"), leaf(np.zeros((1, 1)))
+    layer.forward(np.zeros((1, 1)))
+    torch.relu(Zt).backward(torch.ones(1, 1))
+    close(layer.backward(np.ones((1, 1))), Zt)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_softmax(scale: float, rng: np.random.Generator) -> None:
+    Z, dA = scale * rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
+    Zt = leaf(Z)
+    A = torch.softmax(Zt, dim=0)
+    np.testing.assert_allclose(softmax(Z), A.detach().numpy(), rtol=1e-13)
+    A.backward(torch.tensor(dA))
+    close(softmax_backward(softmax(Z), dA), Zt)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_cross_entropy(scale: float, rng: np.random.Generator) -> None:
+    Z, y = scale * rng.normal(size=(4, 5)), rng.integers(4, size=5)
+    Zt = leaf(Z)
+    loss = functional.cross_entropy(Zt.T, torch.tensor(y))
+    assert cross_entropy(Z, y, 5) == pytest.approx(loss.item(), rel=1e-13)
+    loss.backward()
+    close(cross_entropy_gradient(Z, y, 5), Zt)
+
+
+def test_dropout(rng: np.random.Generator) -> None:
+    A, dD = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
+    layer, At = Dropout(0.4, np.random.default_rng(1)), leaf(A)
+    mask = Dropout(0.4, np.random.default_rng(1)).forward(np.ones((4, 5)), training=True)
+    layer.forward(A, training=True)
+    (At * torch.tensor(mask)).backward(torch.tensor(dD))
+    close(layer.backward(dD), At)
+
+
+def logits(theta: list[Any], X: Array, activation: str | None, masks: list[Array]) -> Any:
+    """Return the logits of a network of these parameters, in PyTorch, (examples, classes)."""
+    A = torch.tensor(X.T)
+    for W, b, mask in zip(theta[:-2:2], theta[1:-2:2], masks, strict=True):
+        A = activate(activation, functional.linear(A, W, b[:, 0])) * torch.tensor(mask.T)
+    return functional.linear(A, theta[-2], theta[-1][:, 0])
+
+
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, None])
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+@pytest.mark.parametrize("seed", range(3))
+def test_deep_random_networks(activation: str | None, rate: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    hidden = [int(units) for units in rng.integers(3, 9, size=5)]
+    network = build([FEATURES, *hidden, CLASSES], activation, Uniform(-1, 1), rng, rate, np.float64)
+    X, y = rng.normal(size=(FEATURES, EXAMPLES)), rng.integers(CLASSES, size=EXAMPLES)
+    masks: list[Array] = [np.ones((units, EXAMPLES)) for units in hidden]
+    dropouts = [layer for layer in network.layers if isinstance(layer, Dropout)]
+    for number, layer in enumerate(dropouts):  # a generator of its own, to draw its mask a second time
+        layer.rng = np.random.default_rng(number)
+        masks[number] = Dropout(rate, np.random.default_rng(number)).forward(masks[number], training=True)
+    assert len(dropouts) == (len(hidden) if rate else 0)
+
+    theta = [leaf(array) for array in network.parameters.values()]
+    loss = functional.cross_entropy(logits(theta, X, activation, masks), torch.tensor(y))
+    loss.backward()
+    Z = network.forward(X, training=True)
+    assert cross_entropy(Z, y, EXAMPLES) == pytest.approx(loss.item(), rel=1e-12)
+    network.backward(cross_entropy_gradient(Z, y, EXAMPLES))
+    for ours, theirs in zip(network.gradients.values(), theta, strict=True):
+        close(ours, theirs)
+
+
+# each of our optimizers with PyTorch's of the same formula, with options unlike either's defaults
+PAIRS: dict[str, tuple[Optimizer, Callable[[Any], Any]]] = {
+    "gradient-descent": (GradientDescent(), lambda groups: torch.optim.SGD(groups, lr=RATE)),
+    "momentum": (Momentum(0.8), lambda groups: torch.optim.SGD(groups, lr=RATE, momentum=0.8)),
+    "nesterov": (Nesterov(0.8), lambda groups: torch.optim.SGD(groups, lr=RATE, momentum=0.8, nesterov=True)),
+    "rmsprop": (RMSProp(0.9, 1e-3), lambda groups: torch.optim.RMSprop(groups, lr=RATE, alpha=0.9, eps=1e-3)),
+    "adam": (Adam(0.8, 0.95, 1e-3), lambda groups: torch.optim.Adam(groups, lr=RATE, betas=(0.8, 0.95), eps=1e-3)),
+}
+
+
+def warm_up_then_cosine(optimizer: Any) -> Any:
+    """Return PyTorch's scheduler of a warm-up of 10 updates, then a cosine over the rest."""
+    rise = lr_scheduler.LinearLR(optimizer, start_factor=1 / 10, total_iters=9)
+    fall = lr_scheduler.CosineAnnealingLR(optimizer, T_max=UPDATES - 10)
+    return lr_scheduler.SequentialLR(optimizer, [rise, fall], milestones=[10])
+
+
+SCHEDULERS: dict[str, tuple[Schedule, Callable[[Any], Any]]] = {
+    "constant": (Constant(), lambda optimizer: lr_scheduler.LambdaLR(optimizer, lambda done: 1.0)),
+    "steps": (Steps([20, 35], 0.3), lambda optimizer: lr_scheduler.MultiStepLR(optimizer, [20, 35], gamma=0.3)),
+    "cosine": (Cosine(), lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, T_max=UPDATES)),
+    "cosine-warm-up": (Cosine(warmup=10), warm_up_then_cosine),
+}
+
+
+def test_every_optimizer_and_schedule_of_the_tables_has_a_counterpart() -> None:
+    assert [type(ours) for ours, _ in PAIRS.values()] == list(OPTIMIZERS.values())
+    assert {type(ours) for ours, _ in SCHEDULERS.values()} == set(SCHEDULES.values())
+
+
+def random_start() -> tuple[Network, Array, Labels]:
+    """Return the network and the examples that both begin with."""
+    rng = np.random.default_rng(0)
+    network = build([FEATURES, 8, 6, CLASSES], "relu", Uniform(-0.5, 0.5), rng, dtype=np.float64)
+    return network, np.asfortranarray(rng.normal(size=(FEATURES, EXAMPLES))), rng.integers(CLASSES, size=EXAMPLES)
+
+
+def train_in_torch(
+    network: Network,
+    batches: list[tuple[Array, Labels]],
+    optimizer_of: Callable[[Any], Any],
+    scheduler_of: Callable[[Any], Any],
+    weight_decay: float,
+) -> list[Array]:
+    """Return the parameters after one update of PyTorch from each batch, beginning with those of the network."""
+    theta = [leaf(array) for array in network.parameters.values()]
+    optimizer = optimizer_of([{"params": theta[::2], "weight_decay": weight_decay}, {"params": theta[1::2]}])
+    scheduler = scheduler_of(optimizer)
+    for X, y in batches:
+        optimizer.zero_grad()
+        functional.cross_entropy(logits(theta, X, "relu", [np.ones((1, 1))] * 2), torch.tensor(y)).backward()
+        optimizer.step()
+        scheduler.step()
+    return [tensor.detach().numpy() for tensor in theta]
+
+
+def assert_follows(network: Network, start: dict[str, Array], theirs: list[Array]) -> None:
+    """Check that the training moved each parameter, and to where PyTorch did."""
+    for (name, theta), expected in zip(network.parameters.items(), theirs, strict=True):
+        assert np.abs(theta - start[name]).max() > 1e-2, f"{name} was hardly trained"
+        np.testing.assert_allclose(theta, expected, rtol=0, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("optimizer", PAIRS)
+@pytest.mark.parametrize("schedule", SCHEDULERS)
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_a_run_of_full_batches(optimizer: str, schedule: str, weight_decay: float) -> None:
+    network, X, y = random_start()
+    start = {name: theta.copy() for name, theta in network.parameters.items()}
+    ours, theirs = PAIRS[optimizer]
+    factors, scheduler = SCHEDULERS[schedule]
+    expected = train_in_torch(network, [(X, y)] * UPDATES, theirs, scheduler, weight_decay)
+    trainer = Trainer(network, ours, RATE, factors, UPDATES, weight_decay)
+    list(fit(trainer, X, y, None, np.random.default_rng(0)))
+    assert trainer.update == UPDATES
+    assert_follows(network, start, expected)
+
+
+@pytest.mark.parametrize("optimizer", PAIRS)
+def test_a_run_of_mini_batches(optimizer: str) -> None:
+    network, X, y = random_start()
+    start = {name: theta.copy() for name, theta in network.parameters.items()}
+    rng, size = np.random.default_rng(1), 6  # 4 batches an epoch, the last one of 2
+    batches = [(X_batch.copy(), y_batch) for _ in range(13) for X_batch, y_batch in epoch_batches(X, y, size, rng)]
+    ours, theirs = PAIRS[optimizer]
+    expected = train_in_torch(network, batches[:UPDATES], theirs, SCHEDULERS["constant"][1], 0.1)
+    list(fit(Trainer(network, ours, RATE, Constant(), UPDATES, 0.1), X, y, size, np.random.default_rng(1)))
+    assert_follows(network, start, expected)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(RMSProp(), "RMSprop"), (Adam(), "Adam")])
+def test_the_defaults_are_those_of_torch(ours: Any, theirs: str) -> None:
+    defaults = getattr(torch.optim, theirs)([leaf(np.ones(1))]).defaults
+    assert ours.epsilon == defaults["eps"]
+    if isinstance(ours, Adam):
+        assert (ours.beta1, ours.beta2) == defaults["betas"]
+    else:
+        assert ours.decay == defaults["alpha"]
