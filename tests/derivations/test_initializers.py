@@ -1,0 +1,108 @@
+"""The statements of docs/derivations/initializers.md: by integration, by enumeration and by simulation."""
+
+from fractions import Fraction
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+import sympy
+
+from stages.nn.activation import Activation
+from stages.nn.affine import Affine
+from stages.nn.arrays import Array
+from stages.nn.initializers import Glorot, He, Initializer, Uniform
+from stages.nn.network import Layer, Network
+from stages.nn.optimizers import OPTIMIZERS
+from stages.nn.relu import relu, relu_backward
+from stages.nn.schedules import Constant
+from stages.nn.training import Trainer
+
+
+def within_errors(sample: Array, expected: float) -> bool:
+    return bool(abs(sample.mean() - expected) < 5 * sample.std(ddof=1) / np.sqrt(len(sample)))
+
+
+def test_variance_of_a_uniform_weight() -> None:
+    t, r, inputs, units = sympy.symbols("t r inputs units", positive=True)
+    variance = sympy.integrate(t**2 / (2 * r), (t, -r, r))
+    assert sympy.simplify(variance.subs(r, sympy.sqrt(6 / (inputs + units))) - 2 / (inputs + units)) == 0
+    assert variance.subs(r, sympy.Rational(1, 2)) == sympy.Rational(1, 12)
+
+
+def test_relu_halves_the_mean_square_of_a_normal_and_of_a_uniform_variable() -> None:
+    t, s = sympy.symbols("t s", positive=True)
+    normal = sympy.exp(-(t**2) / (2 * s**2)) / (s * sympy.sqrt(2 * sympy.pi))
+    assert sympy.simplify(sympy.integrate(t**2 * normal, (t, 0, sympy.oo)) - s**2 / 2) == 0
+    assert sympy.integrate(t**2 / (2 * s), (t, 0, s)) == (s**2 / 3) / 2
+
+
+def test_second_moment_of_the_weights_of_active_units() -> None:
+    values = [Fraction(v) for v in (-3, -1, 1, 3)]  # symmetric; no combination of two is 0 with these inputs
+    a = (Fraction(2), Fraction(1, 5))
+    variance = sum(v**2 for v in values) / len(values)
+    rows = list(product(values, repeat=2))
+    for j, k in product(range(2), repeat=2):
+        moment = sum(w[j] * w[k] for w in rows if w[0] * a[0] + w[1] * a[1] > 0) / len(rows)
+        assert moment == (variance / 2 if j == k else 0)
+
+
+@pytest.mark.parametrize("initializer", [He(), Glorot(), Uniform()], ids=["he", "glorot", "uniform"])
+def test_mean_squares_through_one_layer(initializer: Initializer) -> None:
+    rng = np.random.default_rng(0)
+    inputs, units, draws = 12, 7, 3000
+    variance = {He: 2 / inputs, Glorot: 2 / (inputs + units), Uniform: 1 / 12}[type(initializer)]
+    bias_variance = 1 / 12 if isinstance(initializer, Uniform) else 0.0
+    x = rng.random((inputs, 1))
+    Z = [Affine(*initializer(units, inputs, rng)).forward(x) for _ in range(draws)]
+    formula = variance * np.square(x).sum() + bias_variance
+    assert within_errors(np.array([np.square(z).mean() for z in Z]), formula)
+    assert within_errors(np.array([np.square(relu(z)).mean() for z in Z]), formula / 2)
+
+
+def test_he_keeps_mean_squares_through_relu_layers() -> None:
+    rng = np.random.default_rng(0)
+    sizes, draws = [12, 30, 9, 24, 18], 2000
+    x = rng.random((sizes[0], 1))
+    forward, backward = np.empty((2, draws))
+    for draw in range(draws):
+        layers = [Affine(*He()(units, inputs, rng)) for inputs, units in pairwise(sizes)]
+        kept: list[Array] = [x]
+        for layer in layers:
+            kept.append(relu(layer.forward(kept[-1])))
+        dA: Array = rng.standard_normal((sizes[-1], 1))
+        for layer, a in zip(reversed(layers), reversed(kept), strict=False):
+            dA = layer.backward(relu_backward(a, dA))
+        forward[draw], backward[draw] = np.square(kept[-1]).mean(), np.square(dA).mean()
+    assert within_errors(forward, np.square(x).mean())
+    assert within_errors(backward, sizes[-1] / sizes[0])
+
+
+def train(W1: Array, W2: Array, activation: str, optimizer: str) -> None:
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((len(W1[0]), 20)), rng.integers(0, len(W2), 20)
+    first, last = (Affine(W, np.zeros((len(W), 1))) for W in (W1, W2))
+    layers: list[Layer] = [first, Activation(activation), last]
+    trainer = Trainer(Network(layers), OPTIMIZERS[optimizer](), 0.01, Constant(), 20)
+    for _ in range(20):
+        trainer.step(X, y)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_equal_units_stay_equal(activation: str, optimizer: str) -> None:
+    rng = np.random.default_rng(0)
+    W1, W2 = np.tile(rng.standard_normal(4), (5, 1)), np.tile(rng.standard_normal((3, 1)), 5)
+    before = W1.copy()
+    train(W1, W2, activation, optimizer)
+    assert np.abs(W1 - before).max() > 1e-3
+    assert np.ptp(W1, axis=0).max() < 1e-9
+    assert np.ptp(W2, axis=1).max() < 1e-9
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_zero_weights_stay_zero(activation: str, optimizer: str) -> None:
+    W1, W2 = np.zeros((5, 4)), np.zeros((3, 5))
+    train(W1, W2, activation, optimizer)
+    assert not W1.any()
+    assert not W2.any()
