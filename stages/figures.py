@@ -13,6 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 
+from stages.artifacts import replacing
 from stages.nn.arrays import Array
 
 # From the palette of Okabe and Ito (2008), which people with any kind of color vision can tell apart.
@@ -71,7 +72,8 @@ def drawing(
         panel = _head(figure, "\n".join(lines), 9, color=VERMILION, weight="bold") if lines else figure
         yield _head(_head(panel, title, 11, weight="bold"), subtitle, 9)
         for suffix, metadata in METADATA.items():
-            figure.savefig(path.with_name(f"{path.name}.{suffix}"), metadata=metadata)
+            with replacing(path.with_name(f"{path.name}.{suffix}")) as partial:
+                figure.savefig(partial, format=suffix, metadata=metadata)
 
 
 def _head(figure: Figure | SubFigure, text: str, size: float, **font: Any) -> SubFigure:
