@@ -34,15 +34,16 @@ readme: .venv/.run ## write the results in README.md from metrics/ and figures/
 check-readme: .venv/.run ## check that README.md shows what is in metrics/ and figures/
 	@.venv/bin/python -m stages.readme --check
 
-compile := .venv/bin/python -m uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-header
+compile := .venv/bin/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-header
+compile_hashed := $(compile) --generate-hashes pyproject.toml
 
 lock: .venv/.dev ## lock the requirements anew, to the newest as of the date in pyproject.toml
-	$(compile) --generate-hashes --output-file requirements.txt
-	$(compile) --generate-hashes --group dev --constraint requirements.txt --output-file requirements-dev.txt
-	$(compile) --generate-hashes --group docs --constraint requirements-dev.txt --output-file requirements-docs.txt
-	$(compile) --generate-hashes --group peers --constraint requirements-dev.txt --constraint requirements-docs.txt \
+	$(compile_hashed) --output-file requirements.txt
+	$(compile_hashed) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(compile_hashed) --group docs --constraint requirements-dev.txt --output-file requirements-docs.txt
+	$(compile_hashed) --group peers --constraint requirements-dev.txt --constraint requirements-docs.txt \
 		--no-emit-package torch --output-file requirements-peers.txt
-	$(compile:pyproject.toml=) --group torch --no-deps --output-file requirements-torch.txt
+	$(compile) --group torch --no-deps --output-file requirements-torch.txt
 
 # While pip works there is no .venv/.made: what an interrupted installation leaves behind is thrown away.
 define install

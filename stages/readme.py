@@ -1,0 +1,151 @@
+"""Write what was measured into README.md, or check that it stands there: `python -m stages.readme [--check]`."""
+
+import argparse
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from stages import parameters
+from stages.artifacts import missing, read_json, replacing, write_text
+from stages.errors import UserError, run
+from stages.parameters import Parameters
+
+README = Path("README.md")
+PICTURE = Path("docs/images/predictions.png")
+
+
+class Measured(BaseModel):
+    """How a model does on one part of its split, as in metrics/<model>.json."""
+
+    accuracy: float
+    interval: tuple[float, float]
+    cross_entropy: float
+
+
+class Metrics(BaseModel):
+    """What the README shows of metrics/<model>.json."""
+
+    dataset: str
+    train: Measured
+    held_out: Measured | None
+    test: Measured | None
+    notes: list[str] = []
+
+
+def load_metrics(model: str) -> Metrics:
+    """Return the metrics of a model.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or is not what the evaluate stage writes.
+    """
+    path = Path("metrics") / f"{model}.json"
+    try:
+        return Metrics.model_validate(read_json(path))
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        raise UserError(f"{path}: {key} is not what the evaluate stage writes; run `dvc repro`") from None
+
+
+def results(rows: Parameters) -> str:
+    """Return the table of all models of params.yaml, with the data they were measured on and the notes on it."""
+    metrics = {name: load_metrics(name) for name in rows.models}
+    lines = [
+        "| model | network | training | train | held out | test | test cross-entropy |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, measured in metrics.items():
+        row = rows.models[name]
+        network = f"{'-'.join(map(str, row.layer_sizes))}, {row.activation or 'linear'}"
+        training = f"{row.updates:,} updates" if row.updates else f"{row.epochs:,} epochs"
+        parts = [_accuracy(part) for part in (measured.train, measured.held_out, measured.test)]
+        cross_entropy = f"{measured.test.cross_entropy:.3f}" if measured.test else "-"
+        lines.append(f"| {' | '.join([name, network, training, *parts, cross_entropy])} |")
+    datasets = dict.fromkeys(measured.dataset for measured in metrics.values())
+    notes = dict.fromkeys(note for measured in metrics.values() for note in measured.notes)
+    explanation = f"Accuracy, with its 95 % Wilson interval in brackets. Data: {'; '.join(datasets)}."
+    return "\n".join([*lines, "", " ".join([explanation, *notes])])
+
+
+def _accuracy(part: Measured | None) -> str:
+    if part is None:
+        return "-"
+    low, high = part.interval
+    return f"{100 * part.accuracy:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def picture(rows: Parameters) -> str:
+    """Return the picture of the first model."""
+    return f"![Test digits, each with the prediction of {next(iter(rows.models))}]({PICTURE})"
+
+
+SECTIONS: dict[str, Callable[[Parameters], str]] = {"results": results, "picture": picture}
+
+
+def fill(text: str, contents: dict[str, str]) -> str:
+    """Return a text with new contents between the two HTML comments of each section.
+
+    Parameters
+    ----------
+    text : str
+        Markdown with a comment `<!-- name -->`, and after it a comment `<!-- /name -->`, for each section.
+    contents : dict of str to str
+        Markdown by the name of its section.
+
+    Raises
+    ------
+    UserError
+        If a section does not have its two comments, once each and in this order.
+    """
+    for name, content in contents.items():
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, _, rest = text.partition(start)
+        _, _, after = rest.partition(end)
+        if text.count(start) != 1 or text.count(end) != 1 or end not in rest:
+            raise UserError(f"{README}: must have {start} and after it {end}, each once, around the section {name}")
+        text = f"{before}{start}\n\n{content}\n\n{end}{after}"
+    return text
+
+
+def update(check: bool) -> None:
+    """Write the sections of README.md and its picture, or check them.
+
+    Parameters
+    ----------
+    check : bool
+        Whether to check only. The picture can then be compared only where the pipeline has been run.
+
+    Raises
+    ------
+    UserError
+        If the check fails, or a metrics file, a comment in README.md, or outside a check the figure, is missing.
+    """
+    rows = parameters.load()
+    text = README.read_text(encoding="utf-8") if README.exists() else ""
+    filled = fill(text, {name: section(rows) for name, section in SECTIONS.items()})
+    figure = Path("figures") / next(iter(rows.models)) / "predictions.png"
+    if check:
+        is_right = PICTURE.exists() and (not figure.exists() or PICTURE.read_bytes() == figure.read_bytes())
+        stale = [str(path) for path, fits in ((README, filled == text), (PICTURE, is_right)) if not fits]
+        if stale:
+            raise UserError(f"{' and '.join(stale)}: not what metrics/ and figures/ say; run `make readme`")
+        return
+    if not figure.exists():
+        raise missing(figure)
+    write_text(README, filled)
+    with replacing(PICTURE) as partial:
+        shutil.copyfile(figure, partial)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if there would be something to write")
+    update(parser.parse_args().check)
+
+
+if __name__ == "__main__":
+    run(main)

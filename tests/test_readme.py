@@ -1,0 +1,147 @@
+"""The results in the README: written, checked, and what is said where something is missing."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages import readme
+from stages.errors import UserError
+
+TEXT = "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nbetween\n\n<!-- picture --><!-- /picture -->\nend\n"
+ROW = {"split": "kaggle", "layer_sizes": [784, 10, 10], "learning_rate": 0.1, "updates": 1500, "seed": 0}
+PART = {"accuracy": 0.875, "interval": [0.85, 0.9], "cross_entropy": 0.25}
+
+
+def write_metrics(folder: Path, model: str, **changes: Any) -> None:
+    path = folder / "metrics" / f"{model}.json"
+    path.parent.mkdir(exist_ok=True)
+    content = {"dataset": "MNIST", "train": PART, "held_out": None, "test": PART, "precision": [1.0]} | changes
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture
+def run_project(project: Path, write_parameters: Callable[[Path, Mapping[str, Any]], None]) -> Path:
+    """Return a project with two models that have been trained, measured and drawn."""
+    linear = {**ROW, "activation": None, "updates": None, "epochs": 3}
+    write_parameters(project, {"models": {"first": ROW, "second": linear}})
+    (project / "README.md").write_text(TEXT, encoding="utf-8")
+    write_metrics(project, "first")
+    write_metrics(project, "second", test={**PART, "accuracy": 0.9, "cross_entropy": 0.5}, held_out=PART)
+    write_metrics(project, "removed", dataset="another")
+    (project / "figures/first").mkdir(parents=True)
+    (project / "figures/first/predictions.png").write_bytes(b"picture")
+    return project
+
+
+def read(project: Path) -> str:
+    return (project / "README.md").read_text(encoding="utf-8")
+
+
+def test_table_has_a_line_for_each_model_of_the_parameters(run_project: Path) -> None:
+    readme.update(check=False)
+    text = read(run_project)
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert table[2:] == [
+        ["first", "784-10-10, relu", "1,500 updates", "87.5 % (85.0 to 90.0)", "-", "87.5 % (85.0 to 90.0)", "0.250"],
+        ["second", "784-10-10, linear", "3 epochs", *["87.5 % (85.0 to 90.0)"] * 2, "90.0 % (85.0 to 90.0)", "0.500"],
+    ]
+    assert {len(line) for line in table} == {7}
+    assert "Data: MNIST.\n" in text
+    assert "another" not in text
+
+
+def test_everything_else_stays(run_project: Path) -> None:
+    readme.update(check=False)
+    text = read(run_project)
+    assert "old" not in text
+    assert text.startswith("# Title\n\n<!-- results -->\n\n|")
+    assert "<!-- /results -->\n\nbetween\n\n<!-- picture -->\n\n![" in text
+    assert text.endswith(")\n\n<!-- /picture -->\nend\n")
+
+
+def test_no_official_test_part(run_project: Path) -> None:
+    notes = ["Why there is none."]
+    write_metrics(run_project, "second", dataset="Kaggle", test=None, notes=notes)
+    write_metrics(run_project, "first", dataset="Kaggle", test=None, notes=notes)
+    readme.update(check=False)
+    text = read(run_project)
+    assert "| second | 784-10-10, linear | 3 epochs | 87.5 % (85.0 to 90.0) | - | - | - |" in text
+    assert "Data: Kaggle. Why there is none.\n" in text
+
+
+def test_what_was_written_passes_the_check(run_project: Path) -> None:
+    readme.update(check=False)
+    before = read(run_project)
+    readme.update(check=True)
+    readme.update(check=False)
+    assert read(run_project) == before
+
+
+def test_check_fails_before_anything_is_written_and_writes_nothing(run_project: Path) -> None:
+    with pytest.raises(UserError, match=r"README\.md and docs/images/predictions\.png: .* `make readme`"):
+        readme.update(check=True)
+    assert read(run_project) == TEXT
+    assert not readme.PICTURE.exists()
+
+
+def test_option_check(run_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["readme", "--check"])
+    with pytest.raises(UserError, match="run `make readme`"):
+        readme.main()
+    assert read(run_project) == TEXT
+
+
+def test_check_fails_with_other_metrics(run_project: Path) -> None:
+    readme.update(check=False)
+    write_metrics(run_project, "first", train={**PART, "accuracy": 0.876})
+    with pytest.raises(UserError, match=r"^README\.md: "):
+        readme.update(check=True)
+
+
+def test_check_fails_with_another_figure(run_project: Path) -> None:
+    readme.update(check=False)
+    (run_project / "figures/first/predictions.png").write_bytes(b"another")
+    with pytest.raises(UserError, match=r"^docs/images/predictions\.png: "):
+        readme.update(check=True)
+
+
+def test_only_the_check_does_without_the_figure(run_project: Path) -> None:
+    readme.update(check=False)
+    (run_project / "figures/first/predictions.png").unlink()
+    readme.update(check=True)
+    with pytest.raises(UserError, match=r"figures/first/predictions\.png: not there; run `dvc repro`"):
+        readme.update(check=False)
+
+
+def test_missing_metrics(run_project: Path) -> None:
+    (run_project / "metrics/second.json").unlink()
+    with pytest.raises(UserError, match=r"metrics/second\.json: not there; run `dvc repro`"):
+        readme.update(check=False)
+
+
+def test_metrics_of_another_form(run_project: Path) -> None:
+    write_metrics(run_project, "second", train={"accuracy": 0.5, "cross_entropy": 1.0})
+    with pytest.raises(UserError, match=r"metrics/second\.json: train\.interval is not what"):
+        readme.update(check=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        TEXT.replace("<!-- results -->", ""),
+        TEXT.replace("<!-- /results -->", ""),
+        TEXT.replace("<!-- results -->", "<!-- results -->\n<!-- results -->"),
+        TEXT + "<!-- /results -->",
+        "<!-- /results --><!-- results -->",
+    ],
+    ids=["empty", "no start", "no end", "two starts", "two ends", "wrong order"],
+)
+def test_readme_without_its_comments(run_project: Path, text: str) -> None:
+    (run_project / "README.md").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"README\.md: must have <!-- results --> and after it <!-- /results -->"):
+        readme.update(check=False)
+    assert read(run_project) == text
