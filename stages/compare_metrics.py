@@ -10,6 +10,7 @@ from typing import Any
 from stages.artifacts import read_json
 from stages.errors import UserError, run
 
+REPEATED = "finding"  # the key of sentences made from numbers that stand beside them
 TOLERANCE = 0.005  # other processors and libraries round otherwise, and training amplifies it
 
 
@@ -25,7 +26,7 @@ def distance(old: Any, new: Any) -> float:
     -------
     float
         The largest difference of two numbers that stand in the same place, of numbers beyond 1 the relative one;
-        infinity if anything else differs.
+        infinity if anything else differs, but for the sentences that repeat the numbers.
     """
     before, after = dict(_leaves(old)), dict(_leaves(new))
     if before.keys() != after.keys():
@@ -37,7 +38,8 @@ def _leaves(content: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[t
     """Yield the place and the value of everything in a JSON document that holds nothing else."""
     if isinstance(content, dict | list) and content:
         for key, part in content.items() if isinstance(content, dict) else enumerate(content):
-            yield from _leaves(part, (*place, key))
+            if key != REPEATED:
+                yield from _leaves(part, (*place, key))
     else:
         yield place, content
 

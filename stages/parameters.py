@@ -19,7 +19,7 @@ from stages.nn.activation import ACTIVATIONS
 from stages.nn.initializers import INITIALIZERS, He, Initializer
 from stages.nn.optimizers import OPTIMIZERS, GradientDescent, Optimizer
 from stages.nn.schedules import SCHEDULES, Constant, Schedule
-from stages.schema import PATH, Data, Fraction, Positive, Section, Seed, Split, describe, read, row, validate
+from stages.schema import PATH, Data, Fraction, Positive, Reproduce, Section, Seed, Split, describe, read, row, validate
 
 
 def _options(member: type[Any]) -> type[Section]:
@@ -113,6 +113,7 @@ class Parameters(Section):
     data: Data
     splits: dict[Name, Split] = Field(min_length=1)
     models: dict[Name, Model] = Field(min_length=1)
+    reproduce: Reproduce
 
     @model_validator(mode="after")
     def _splits_of_models(self) -> "Parameters":

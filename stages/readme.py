@@ -11,8 +11,10 @@ from stages import parameters
 from stages.artifacts import missing, read_json, replacing, write_text
 from stages.errors import UserError, run
 from stages.parameters import Parameters
+from stages.schema import Schema
 
 README = Path("README.md")
+REPRODUCTIONS = Path("metrics/reproductions.json")
 PICTURE = Path("docs/images/predictions.png")
 
 
@@ -42,12 +44,15 @@ def load_metrics(model: str) -> Metrics:
     UserError
         If the file is missing or is not what the evaluate stage writes.
     """
-    path = Path("metrics") / f"{model}.json"
+    return _load(Path("metrics") / f"{model}.json", Metrics, "evaluate")
+
+
+def _load(path: Path, schema: type[Schema], stage: str) -> Schema:
     try:
-        return Metrics.model_validate(read_json(path))
+        return schema.model_validate(read_json(path))
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
-        raise UserError(f"{path}: {key} is not what the evaluate stage writes; run `dvc repro`") from None
+        raise UserError(f"{path}: {key} is not what the {stage} stage writes; run `dvc repro`") from None
 
 
 def results(rows: Parameters) -> str:
@@ -82,7 +87,34 @@ def picture(rows: Parameters) -> str:
     return f"![Test digits, each with the prediction of {next(iter(rows.models))}]({PICTURE})"
 
 
-SECTIONS: dict[str, Callable[[Parameters], str]] = {"results": results, "picture": picture}
+class Claim(BaseModel):
+    """What the README shows of an answer in metrics/reproductions.json."""
+
+    id: str
+    claim: str
+    verdict: str
+    finding: str
+
+
+class Reproductions(BaseModel):
+    """What the README shows of metrics/reproductions.json."""
+
+    dataset: str
+    notes: list[str]
+    claims: list[Claim]
+
+
+def claims(rows: Parameters) -> str:
+    """Return the table of the write-ups' claims, each with its verdict and what was measured."""
+    reproductions = _load(REPRODUCTIONS, Reproductions, "reproduce")
+    lines = ["| | claim | verdict | measured |", "|---|---|---|---|"]
+    for claim in reproductions.claims:
+        cells = (claim.id, claim.claim, claim.verdict, claim.finding)
+        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
+    return "\n".join([*lines, "", " ".join([f"Data: {reproductions.dataset}.", *reproductions.notes])])
+
+
+SECTIONS: dict[str, Callable[[Parameters], str]] = {"results": results, "picture": picture, "claims": claims}
 
 
 def fill(text: str, contents: dict[str, str]) -> str:

@@ -59,6 +59,21 @@ class Split(Section):
         return self
 
 
+class Seeds(Section):
+    """How many runs the claims are tested with; an interval needs two."""
+
+    costly: Annotated[int, Field(ge=2)] = Field(description="of networks with 128 units on full batches, and the like")
+    usual: Annotated[int, Field(ge=2)] = Field(description="of the others")
+    cheap: Annotated[int, Field(ge=2)] = Field(description="of networks that are not trained")
+
+
+class Reproduce(Section):
+    """How the claims are tested."""
+
+    seeds: Seeds
+    processes: Positive = Field(description="runs at a time, each with one thread of the linear algebra library")
+
+
 def describe(detail: Any, section: tuple[str, ...] = ()) -> str:
     """Return what a detail of a ValidationError says: a key, its value, and what is allowed."""
     key = ".".join(str(part) for part in (*section, *detail["loc"]) if part != "[key]")

@@ -26,8 +26,8 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
             partial.mkdir()
             (partial / name).touch()
     assert [path.name for path in target.iterdir()] == ["second"]
-    with pytest.raises(FileExistsError), replacing(target) as partial:
-        [partial.mkdir() for _ in range(2)]
+    with pytest.raises(FileNotFoundError), replacing(target) as partial:
+        (partial / "deeper").mkdir()
     assert [path.name for path in target.iterdir()] == ["second"]
 
 

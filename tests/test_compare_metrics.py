@@ -43,6 +43,10 @@ def test_distance_is_the_largest_of_all_numbers() -> None:
     assert distance(METRICS, METRICS) == 0
 
 
+def test_sentences_that_repeat_the_numbers_are_not_compared() -> None:
+    assert distance({"a": 1, "finding": "1 image"}, {"a": 1.5, "finding": "1.5 images"}) == 0.5 / 1.5
+
+
 def test_distance_of_numbers_beyond_1_is_relative() -> None:
     assert distance([400.0], [401.0]) == 1 / 401
     assert distance([1], [-3]) == 4 / 3

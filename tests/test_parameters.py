@@ -101,5 +101,5 @@ def test_a_name_that_dvc_cannot_use_is_an_error(project: Path, write_parameters:
 
 
 def test_an_unknown_model_is_an_error(project: Path) -> None:
-    with pytest.raises(UserError, match="models has no 'nobody'; it has .*w3-relu-10"):
+    with pytest.raises(UserError, match=r"models has no 'nobody'; it has .*w3-relu-10"):
         load_model("nobody")

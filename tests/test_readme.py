@@ -10,8 +10,12 @@ import pytest
 from stages import readme
 from stages.errors import UserError
 
-TEXT = "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nbetween\n\n<!-- picture --><!-- /picture -->\nend\n"
+TEXT = (
+    "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nbetween\n\n<!-- picture --><!-- /picture -->\n"
+    "<!-- claims -->\n<!-- /claims -->\nend\n"
+)
 ROW = {"split": "kaggle", "layer_sizes": [784, 10, 10], "learning_rate": 0.1, "updates": 1500, "seed": 0}
+CLAIM = {"id": "W9.1", "claim": "It works.", "verdict": "consistent", "finding": "97 % | 3 seeds.", "measured": []}
 PART = {"accuracy": 0.875, "interval": [0.85, 0.9], "cross_entropy": 0.25}
 
 
@@ -31,6 +35,8 @@ def run_project(project: Path, write_parameters: Callable[[Path, Mapping[str, An
     write_metrics(project, "first")
     write_metrics(project, "second", test={**PART, "accuracy": 0.9, "cross_entropy": 0.5}, held_out=PART)
     write_metrics(project, "removed", dataset="another")
+    content = {"dataset": "MNIST", "notes": ["A note."], "claims": [CLAIM]}
+    (project / "metrics/reproductions.json").write_text(json.dumps(content), encoding="utf-8")
     (project / "figures/first").mkdir(parents=True)
     (project / "figures/first/predictions.png").write_bytes(b"picture")
     return project
@@ -43,7 +49,8 @@ def read(project: Path) -> str:
 def test_table_has_a_line_for_each_model_of_the_parameters(run_project: Path) -> None:
     readme.update(check=False)
     text = read(run_project)
-    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    results = text[: text.index("<!-- /results -->")].splitlines()
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in results if line.startswith("|")]
     assert table[2:] == [
         ["first", "784-10-10, relu", "1,500 updates", "87.5 % (85.0 to 90.0)", "-", "87.5 % (85.0 to 90.0)", "0.250"],
         ["second", "784-10-10, linear", "3 epochs", *["87.5 % (85.0 to 90.0)"] * 2, "90.0 % (85.0 to 90.0)", "0.500"],
@@ -59,7 +66,19 @@ def test_everything_else_stays(run_project: Path) -> None:
     assert "old" not in text
     assert text.startswith("# Title\n\n<!-- results -->\n\n|")
     assert "<!-- /results -->\n\nbetween\n\n<!-- picture -->\n\n![" in text
-    assert text.endswith(")\n\n<!-- /picture -->\nend\n")
+    assert ")\n\n<!-- /picture -->\n<!-- claims -->\n\n| |" in text
+    assert text.endswith("\n\n<!-- /claims -->\nend\n")
+
+
+def test_claims_have_a_line_each(run_project: Path) -> None:
+    readme.update(check=False)
+    assert "\n| W9.1 | It works. | consistent | 97 % &#124; 3 seeds. |\n\nData: MNIST. A note.\n" in read(run_project)
+
+
+def test_reproductions_of_another_form_are_an_error(run_project: Path) -> None:
+    (run_project / "metrics/reproductions.json").write_text('{"dataset": "MNIST", "notes": []}', encoding="utf-8")
+    with pytest.raises(UserError, match=r"reproductions\.json: claims is not what the reproduce stage writes"):
+        readme.update(check=False)
 
 
 def test_no_official_test_part(run_project: Path) -> None:

@@ -1,0 +1,185 @@
+"""Put the claims of the write-ups to the test: `python -m stages.reproduce`."""
+
+import argparse
+import multiprocessing
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from stages import parameters, reproductions, schema, splits
+from stages.artifacts import read_json, replacing, write_json, write_text
+from stages.claim_figures import draw_claims, draw_comparisons
+from stages.drawn_digits import load_drawn_digits
+from stages.errors import UserError, run
+from stages.figures import drawing
+from stages.reproductions import EXPERIMENTS, Answer, Evidence, Row, Run
+from stages.schema import Seeds
+from stages.verdicts import Number, summary
+
+WRITE_UPS = Path(__file__).with_name("write_ups.yaml")
+ABLATIONS, TARGET, FIGURES = Path("metrics/ablations.json"), Path("metrics/reproductions"), Path("figures")
+READING = (
+    "A number that is claimed is compared with the interval in which one more run is expected with a probability of "
+    "95 % (Student t, from as many seeds as stated), widened by the rounding of the claim: it is consistent, claimed "
+    "above or claimed below what is measured; for an accuracy, below means that ours is better. A comparison is "
+    "consistent if the 95 % interval of the mean difference, seed by seed, is on the side that is claimed, "
+    "contradicted if it is on the other side, and not confirmed if it holds 0. A claim whose parts disagree is "
+    "consistent in part if one of them is. A seed decides which images are held out, the initial weights and the "
+    "shuffles. Accuracies are shares of the images."
+)
+
+
+def start_worker() -> None:
+    """Give a process one thread for linear algebra, and let it end when the one that started it has ended."""
+    threadpool_limits(1, user_api="blas")
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def run_all(seeds: Seeds, processes: int) -> dict[str, list[Run]]:
+    """Return the runs of all experiments, in the order of their seeds."""
+    jobs = [
+        (name, seed) for name, experiment in EXPERIMENTS.items() for seed in range(getattr(seeds, experiment.seeds))
+    ]
+    results: dict[tuple[str, int], Run] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, start_worker) as executor:
+        try:
+            futures = {executor.submit(reproductions.train, *job): job for job in jobs}
+            for future in tqdm(as_completed(futures), total=len(jobs), desc="reproduce", unit="run"):
+                results[futures[future]] = future.result()
+        except BaseException:
+            executor.shutdown(cancel_futures=True)
+            raise
+    return reproductions.gather(results)
+
+
+def load_ablations(ids: Sequence[str]) -> dict[str, Row]:
+    """Return rows of metrics/ablations.json, by their ids.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or has no such row.
+    """
+    match read_json(ABLATIONS):
+        case {"rows": list(rows)} if all(isinstance(row, dict) for row in rows):
+            found = {row.get("id"): row for row in rows if {"shown", "finding"} <= row.keys()}
+            if set(ids) <= found.keys():
+                return {name: found[name] for name in ids}
+    raise UserError(f"{ABLATIONS}: not what the ablate stage writes; delete it and run `dvc repro`")
+
+
+def entry(claim: Row, answer: Answer) -> dict[str, Any]:
+    """Return an answer as it goes into the file."""
+    return {
+        "id": claim["id"],
+        "write_up": claim["write_up"],
+        "kind": claim["kind"],
+        "claim": claim["text"],
+        "verdict": answer.verdict,
+        "finding": answer.finding,
+        "measured": [summary(measured) for measured in answer.measured],
+    }
+
+
+def write_csv(path: Path, entries: list[dict[str, Any]]) -> None:
+    """Write a row for everything measured, and one for each claim that has no number."""
+    columns = ("quantity", "unit", "claimed", "rounding", "seeds", "mean", "sd", "min", "max")
+    rows = []
+    for claim in entries:
+        for measured in claim["measured"] or [{"verdict": claim["verdict"]}]:
+            low, high = measured.get("interval", (None, None))
+            numbers = {column: measured.get(column) for column in columns}
+            rows.append({"id": claim["id"], **numbers, "low": low, "high": high, "verdict": measured["verdict"]})
+    with replacing(path) as partial:
+        pd.DataFrame(rows).astype({"seeds": "Int64"}).to_csv(partial, index=False)
+
+
+def as_markdown(dataset: str, notes: list[str], entries: list[dict[str, Any]]) -> str:
+    """Return a table with a row for each claim."""
+    rows = [[claim[key].replace("|", "\\|") for key in ("id", "claim", "verdict", "finding")] for claim in entries]
+    table = [["", "claim", "verdict", "what was measured"], ["---"] * 4, *rows]
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    return "\n".join([" ".join([f"Data: {dataset}.", *notes]), "", *lines, "", READING, ""])
+
+
+def reproduce(seeds: Seeds, processes: int) -> None:
+    """Answer every claim of write_ups.yaml.
+
+    Writes metrics/reproductions.json, .csv and .md, and figures/reproductions and figures/comparisons, each as .png
+    and .svg.
+
+    Parameters
+    ----------
+    seeds : Seeds
+        How many runs an experiment gets.
+    processes : int
+        Runs at a time.
+
+    Raises
+    ------
+    UserError
+        If a split or metrics/ablations.json is missing or is not what it should be.
+    """
+    claims = {claim["id"]: claim for claim in schema.read(WRITE_UPS)["claims"]}
+    ablations = load_ablations([name for name, claim in claims.items() if claim["kind"] == "ablation"])
+    described = [splits.load_description(split) for split in reproductions.IMAGES]
+    dataset = "; ".join(dict.fromkeys(description.dataset for description in described))
+    notes = list(dict.fromkeys(note for description in described for note in description.notes))
+    (times,) = (stated["value"] for stated in claims["W4.5"]["numbers"])
+    with threadpool_limits(1, user_api="blas"):
+        speed = reproductions.compare_speed(times)
+        evidence = Evidence(run_all(seeds, processes), ablations, load_drawn_digits(), speed)
+        answers = {name: reproductions.answer(claim, evidence) for name, claim in claims.items()}
+    entries = [entry(claims[name], answer) for name, answer in answers.items()]
+    write_json(TARGET.with_suffix(".json"), {"dataset": dataset, "notes": notes, "reading": READING, "claims": entries})
+    write_csv(TARGET.with_suffix(".csv"), entries)
+    write_text(TARGET.with_suffix(".md"), as_markdown(dataset, notes, entries))
+    rows = [
+        (name, number)
+        for name, answer in answers.items()
+        for number in answer.measured
+        if isinstance(number, Number) and number.claimed is not None
+    ]
+    FIGURES.mkdir(exist_ok=True)
+    with drawing(
+        FIGURES / "reproductions",
+        (9, 0.6 + 0.42 * len(rows)),
+        f"The write-ups' claims on {dataset}",
+        "A dot is a run, the bar where one more is expected (95%), the diamond the claim with its rounding",
+        notes,
+    ) as figure:
+        draw_claims(figure, rows)
+    with drawing(
+        FIGURES / "comparisons",
+        (9, 7.5),
+        f"What the write-ups compare, on {dataset}",
+        "Test accuracy of each run; for W4.3 training accuracy",
+        notes,
+    ) as figure:
+        draw_comparisons(figure, evidence, claims["W4.3"])
+
+
+def main() -> None:
+    """Read the command line."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    settings = parameters.load().reproduce
+    reproduce(settings.seeds, settings.processes)
+
+
+if __name__ == "__main__":
+    run(main)
