@@ -1,0 +1,1 @@
+"""What turns the Markdown of docs/ into the site and the paper; no stage and no part of the mathematics needs it."""

@@ -1,0 +1,113 @@
+r"""Formulas: TeX rendered by KaTeX while the site is built, numbered equations, and references to them.
+
+A displayed formula with `\label{eq:name}` has a number; `@eq:name` in the text of any page is a link with it.
+"""
+
+import re
+from collections.abc import Callable
+from html import escape, unescape
+from xml.etree.ElementTree import Element
+
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.inlinepatterns import InlineProcessor
+
+from publishing.node import render
+
+FORMULA = re.compile(
+    r'(?P<before>\(?)<(?P<tag>span|div) class="arithmatex">\s*\\[(\[](?P<tex>.*?)\\[)\]]\s*</(?P=tag)>'
+    r"(?P<after>[.,:;?!)]*)",
+    re.DOTALL,
+)
+LABEL = re.compile(r"\s*\\label\{(eq:[\w-]+)\}")
+REFERENCE = re.compile(r'<a class="equation-reference" data-label="([^"]+)"></a>')
+NO_TEXT = re.compile(r"<(pre|code|script|style|annotation)\b.*?</\1>|<[^>]*>", re.DOTALL)
+TEX = re.compile(r"\$\$|\\[(\[]|\\[a-z]+[{_^ ]|@eq:\w*|\[@\w*")
+rendered: dict[tuple[str, bool], str] = {}  # (TeX, displayed): HTML, kept between the builds of a server
+
+
+class Equations:
+    """The numbered equations of the site: the labels of every page are collected before any page is linked or drawn."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, tuple[str, str]] = {}  # label: URL of the page, number
+
+    def collect(self, page: str, url: str, chapter: str) -> list[str]:
+        """Take up the labels of a page, given as HTML, with the prefix of its chapter; return what is wrong."""
+        problems = []
+        labels = [label for match in FORMULA.finditer(page) for label in LABEL.findall(match["tex"])]
+        for number, label in enumerate(labels, 1):
+            if label in self._places:
+                problems.append(f"the label {label} is on {self._places[label][0]} too")
+            self._places[label] = (url, f"{chapter}{number}")
+        return problems
+
+    def link(self, page: str, relative: Callable[[str], str]) -> tuple[str, list[str]]:
+        """Return a page with its references linked, and what is wrong; `relative` makes of a URL one from the page."""
+        problems = []
+
+        def link(match: re.Match[str]) -> str:
+            if match[1] not in self._places:
+                problems.append(f"no equation has the label {match[1]}")
+                return match[1]
+            url, number = self._places[match[1]]
+            return f'<a class="equation-reference" href="{relative(url)}#{match[1]}">({number})</a>'
+
+        return REFERENCE.sub(link, page), problems
+
+    def draw(self, page: str) -> tuple[str, list[str]]:
+        """Return a page with its formulas drawn, and what is wrong."""
+        drawn = FORMULA.sub(self._draw, page)
+        return drawn, [f"left as text: {text}" for text in TEX.findall(NO_TEXT.sub("", drawn))]
+
+    def _draw(self, match: re.Match[str]) -> str:
+        key = _parse(match)
+        html = rendered.get(key) or f"<code>{escape(key[0])}</code>"
+        if match["tag"] == "span":
+            return _punctuated(html, match["before"], match["after"])
+        anchor, name, number = "", "Formula", ""
+        if label := LABEL.search(match["tex"]):
+            name = f"Equation {self._places[label[1]][1]}"
+            anchor, number = f' id="{label[1]}"', f'<a href="#{label[1]}">({self._places[label[1]][1]})</a>'
+        body = f'<div class="formula" tabindex="0" role="group" aria-label="{name}">{html}</div>'
+        return f'<div class="equation"{anchor}>{body}{number}</div>'
+
+
+def _punctuated(html: str, before: str, after: str) -> str:
+    """Return a formula with its punctuation in the unbreakable boxes that it touches, lest a line ends between them."""
+    start, end = '<span class="katex-base">', "</span></span></span>"
+    if start not in html or not html.endswith(end):
+        return before + html + after
+    before, after = (f'<span class="punctuation">{text}</span>' if text else "" for text in (before, after))
+    return html.removesuffix(end).replace(start, start + before, 1) + after + end
+
+
+def searchable(page: str) -> str:
+    """Return a page with the TeX in place of its formulas."""
+    return FORMULA.sub(lambda match: f"{match['before']}{LABEL.sub('', match['tex']).strip()}{match['after']}", page)
+
+
+def render_formulas(pages: dict[str, str]) -> list[str]:
+    """Render the formulas of all pages, given as HTML by name, that are not rendered yet; return what is wrong."""
+    where = {_parse(match): name for name, page in pages.items() for match in FORMULA.finditer(page)}
+    new = [key for key in where if key not in rendered]
+    answers = render({"formulas": new})["formulas"] if new else []
+    rendered.update((key, answer["html"]) for key, answer in zip(new, answers, strict=True) if "html" in answer)
+    return [f"{where[key]}: {answer['error']}" for key, answer in zip(new, answers, strict=True) if "error" in answer]
+
+
+def _parse(match: re.Match[str]) -> tuple[str, bool]:
+    return unescape(LABEL.sub("", match["tex"])).strip(), match["tag"] == "div"
+
+
+class References(Extension):
+    """The extension of Python-Markdown for `@eq:name`; the link is filled in when all numbers are known."""
+
+    def extendMarkdown(self, md: Markdown) -> None:
+        """Register the pattern, behind code and formulas."""
+        md.inlinePatterns.register(_Reference(r"(\()?@(eq:[\w-]*\w)(?(1)\))", md), "equation-reference", 176)
+
+
+class _Reference(InlineProcessor):
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[Element | str, int, int]:
+        return self.md.htmlStash.store(f'<a class="equation-reference" data-label="{m[2]}"></a>'), m.start(0), m.end(0)

@@ -1,0 +1,125 @@
+"""The hooks of MkDocs: what mkdocs.yml leaves to the project's own code."""
+
+import logging
+import re
+import sys
+from functools import partial
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.nav import Navigation
+from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the command mkdocs does not look in the project's folder
+
+from publishing import blocks, citations, equations
+from stages.errors import UserError
+
+NPM = "assets/npm/"  # where the site serves node_modules/
+
+log = logging.getLogger("mkdocs.hooks.publishing")  # a warning below "mkdocs" fails a strict build
+
+chapters: dict[str, str] = {}  # path of a derivation: its number, from the order of the navigation
+drawn: dict[str, str] = {}  # path of a page: its HTML with formulas
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Add the project's own Markdown, and let a server watch what the pipeline has made so far."""
+    config.markdown_extensions += [citations.Citations(), equations.References()]
+    made = (blocks.ROOT / name for name in ("metrics", "benchmarks/results.json"))
+    config.watch += [str(path) for path in made if path.exists()]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> None:
+    """Publish the style sheets of npm packages, and what the pipeline made for the site."""
+    for style in config.extra_css:
+        if str(style).startswith(NPM):
+            _publish(str(style).removeprefix(NPM), files, config)
+    for pattern in ("figures/**/*.svg", "figures/**/*.png", "paper/*.pdf"):
+        for path in sorted(blocks.ROOT.glob(pattern)):
+            uri = path.relative_to(blocks.ROOT).as_posix()
+            files.append(File.generated(config, uri, abs_src_path=str(path)))
+
+
+def _publish(style: str, files: Files, config: MkDocsConfig) -> None:
+    """Publish a style sheet of node_modules/ with its fonts, in the format that every browser takes, and license."""
+    modules = blocks.ROOT / "node_modules"
+    if not (modules / style).is_file():
+        raise PluginError(f"node_modules/{style}: not there; run `make docs`, which installs it")
+    css = (modules / style).read_text(encoding="utf-8")
+    css = re.sub(r",\s*url\([^)]*\.(woff|ttf)\) format\([^)]*\)", "", css)
+    files.append(File.generated(config, NPM + style, content=css))
+    folders = Path(style).parents
+    fonts = [folders[0] / font for font in re.findall(r"url\(([^)]+\.woff2)\)", css)]
+    for path in fonts + [folder / "LICENSE" for folder in folders]:
+        if (modules / path).is_file() and NPM + path.as_posix() not in files.src_uris:
+            files.append(File.generated(config, NPM + path.as_posix(), abs_src_path=str(modules / path)))
+
+
+def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> None:
+    """Give each derivation the number of its chapter."""
+    pages = [page.file.src_uri for page in nav.pages if page.file.src_uri.startswith("derivations/")]
+    chapters.clear()
+    chapters.update({uri: str(number) for number, uri in enumerate(pages, 1)})
+
+
+@event_priority(100)
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Fill in source, execute blocks, and put the number of the chapter before its title."""
+    skipped = page.file.content_string.count("\n") - markdown.count("\n")
+    path = Path(page.file.abs_src_path or page.file.src_uri)
+    name = path.relative_to(blocks.ROOT).as_posix() if path.is_relative_to(blocks.ROOT) else path.as_posix()
+    try:
+        expanded = blocks.expand(markdown, name, 1 + skipped)
+    except UserError as error:
+        raise PluginError(str(error)) from None
+    number = chapters.get(page.file.src_uri)
+    return re.sub(r"^# ", f"# {number}. ", expanded, count=1, flags=re.MULTILINE) if number else expanded
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Link shown code to its reference, and list the works that a page cites at its end."""
+    html = re.sub(
+        r'(<span class="filename">)(stages/[\w/]+)\.py · ([\w.]+)(</span>)',
+        lambda match: (
+            f'{match[1]}<autoref identifier="{match[2].replace("/", ".")}.{match[3]}">'
+            f"{match[2]}.py · {match[3]}</autoref>{match[4]}"
+        ),
+        html,
+    )
+    keys = citations.cited(html)
+    for key in [key for key in keys if key not in citations.entries()]:
+        log.warning("%s: docs/references.bib has no entry %s", page.file.src_uri, key)
+        keys.remove(key)
+    return (
+        f'{html}<section class="works"><h2>References</h2>{citations.reference_list(keys)}</section>' if keys else html
+    )
+
+
+@event_priority(-100)
+def on_env(env: object, config: MkDocsConfig, files: Files) -> None:
+    """Render the formulas of all pages with one call, now that every page is HTML, and number the equations."""
+    pages = [file.page for file in files.documentation_pages() if file.page and file.page.content]
+    for problem in equations.render_formulas({page.file.src_uri: page.content or "" for page in pages}):
+        log.warning(problem)
+    site = equations.Equations()
+    for page in pages:
+        chapter = f"{chapters[page.file.src_uri]}." if page.file.src_uri in chapters else ""
+        for problem in site.collect(page.content or "", page.url, chapter):
+            log.warning("%s: %s", page.file.src_uri, problem)
+    for page in pages:
+        content, links = site.link(page.content or "", partial(get_relative_url, other=page.url))
+        drawn[page.file.src_uri], texts = site.draw(content)
+        page.content = equations.searchable(content)
+        for problem in links + texts:
+            log.warning("%s: %s", page.file.src_uri, problem)
+
+
+@event_priority(-100)
+def on_page_context(context: object, page: Page, config: MkDocsConfig, nav: Navigation) -> None:
+    """Put the drawn formulas on the page, after the search has taken up their TeX."""
+    page.content = drawn.get(page.file.src_uri, page.content)

@@ -1,0 +1,100 @@
+import contextlib
+import functools
+import http.server
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).parents[2]
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip a test for what is not installed here; fail where everything must be."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def npm() -> Path:
+    """Return the folder of the npm packages."""
+    folder = ROOT / "node_modules"
+    if not (folder / ".package-lock.json").is_file():
+        unavailable("the npm packages are not installed: `make docs` installs them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(npm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the site, built strictly."""
+    if not importlib.util.find_spec("mkdocs"):
+        unavailable("MkDocs is not installed: `make docs` installs it")
+    folder = tmp_path_factory.mktemp("site")
+    process = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert process.returncode == 0, process.stderr
+    assert "WARNING" not in process.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pages(site: Path) -> list[str]:
+    """Return the paths of all pages of the site."""
+    return sorted(path.parent.relative_to(site).as_posix() + "/" for path in site.rglob("index.html"))
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    """Serve the site and yield its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # a page was left before it had all its files
+                super().handle()
+
+    class Server(http.server.ThreadingHTTPServer):
+        request_queue_size = 128  # a page asks for many files at once
+
+    server = Server(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Yield a headless Chromium."""
+    executable = shutil.which("chromium")
+    if not executable:
+        unavailable("Chromium is not installed: on Debian or Ubuntu, apt-get install chromium")
+    if not importlib.util.find_spec("playwright"):
+        unavailable("Playwright is not installed: `make docs` installs it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,0 +1,93 @@
+from textwrap import dedent
+
+import pytest
+
+from publishing.blocks import expand, source
+from stages.errors import UserError
+
+
+def test_a_fence_is_filled_with_a_function_of_a_file() -> None:
+    page = expand('``` {.python source="stages/errors.py" object="run"}\n```\n', "page.md")
+    assert page.startswith('``` {.python title="stages/errors.py · run"}\ndef run(main: Callable[[], None]) -> None:\n')
+    assert page.endswith('        sys.exit("interrupted")\n```\n')
+
+
+def test_a_class_has_its_decorators_and_a_method_no_indentation() -> None:
+    assert source("stages/nn/initializers.py", "He").startswith("@dataclass(frozen=True)\nclass He:\n")
+    method = source("stages/nn/initializers.py", "He.__call__")
+    assert method.startswith("def __call__(self, units: int")
+    assert "\n    return np.sqrt(2 / inputs)" in method
+
+
+def test_a_table_of_a_file_is_found() -> None:
+    assert source("stages/nn/schedules.py", "SCHEDULES").startswith("SCHEDULES: dict[str, type[Schedule]] = {")
+
+
+@pytest.mark.parametrize(
+    ("fence", "reason"),
+    [
+        ('{.python source="stages/nothing.py" object="run"}', "stages/nothing.py is not there"),
+        ('{.python source="stages/errors.py" object="walk"}', "stages/errors.py has no walk"),
+        ('{.python source="stages/errors.py"}', "needs an object"),
+        ('{.python source="stages/errors.py" object="run" .exec}', "needs an object and must be empty"),
+        ('{.python source="stages/errors.py" objekt="run"}', "must have .python and may have"),
+        ('{source="stages/errors.py" object="run"}', "must have .python"),
+    ],
+)
+def test_a_fence_that_cannot_be_filled_is_an_error_with_its_line(fence: str, reason: str) -> None:
+    with pytest.raises(UserError) as error:
+        expand(f"# Title\n\n``` {fence}\n```\n", "docs/page.md", line=4)
+    assert str(error.value).startswith("docs/page.md, line 6: ")
+    assert reason in str(error.value)
+
+
+def test_code_in_a_fence_that_is_filled_is_an_error() -> None:
+    with pytest.raises(UserError, match="must be empty"):
+        expand('``` {.python source="stages/errors.py" object="run"}\ndef run(): ...\n```\n', "page.md")
+
+
+def test_blocks_run_in_order_share_names_and_are_followed_by_what_they_print() -> None:
+    page = '``` {.python .exec}\na = 20\n```\n\nText.\n\n``` {.python .exec title="Sum"}\nprint(a + 1)\n```\n'
+    assert expand(page, "page.md") == (
+        "``` {.python}\na = 20\n```\n\nText.\n\n"
+        '``` {.python title="Sum"}\nprint(a + 1)\n```\n\n``` {.text .output}\n21\n```\n'
+    )
+
+
+def test_an_indented_block_keeps_its_indentation() -> None:
+    page = dedent("""\
+        !!! note
+
+            ``` {.python .exec}
+            if True:
+                print("a\\nb")
+            ```
+        """)
+    assert expand(page, "page.md").endswith("\n\n    ``` {.text .output}\n    a\n    b\n    ```\n")
+
+
+def test_markdown_output_takes_the_place_of_its_block() -> None:
+    page = '``` {.python .exec output="markdown"}\nprint("**bold**")\n```\n'
+    assert expand(page, "page.md").strip() == "**bold**"
+
+
+def test_an_exception_names_the_line_of_the_page() -> None:
+    with pytest.raises(UserError) as error:
+        expand("Text.\n\n``` {.python .exec}\na = 0\n1 / a\n```\n", "docs/page.md", line=11)
+    assert 'File "docs/page.md", line 15, in <module>' in str(error.value)
+    assert "ZeroDivisionError" in str(error.value)
+
+
+def test_code_that_does_not_parse_names_the_line_of_the_page() -> None:
+    with pytest.raises(UserError, match=r'File "docs/page\.md", line 3\n'):
+        expand("\n``` {.python .exec}\n1 +\n```\n", "docs/page.md")
+
+
+def test_other_fences_and_fences_that_a_page_shows_stay_as_they_are() -> None:
+    page = "``` python\n1 / 0\n```\n\n```` markdown\n``` {.python .exec}\n1 / 0\n```\n````\n"
+    assert expand(page, "page.md") == page
+
+
+def test_what_depends_on_hashes_is_printed_alike_each_time() -> None:
+    page = "``` {.python .exec}\nprint(set('abcdefgh'))\n```\n"
+    assert expand(page, "page.md") == expand(page, "page.md")

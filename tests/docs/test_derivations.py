@@ -1,0 +1,52 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from publishing.blocks import ROOT, expand
+
+PAGES = sorted((ROOT / "docs" / "derivations").glob("*.md"))
+SECTIONS = ["Statement", "Derivation", "Shapes", "Code", "Check", "Exercises"]
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+def _sections(page: Path) -> dict[str, str]:
+    """Return the text of each section of a page, fences and all, by its title."""
+    text = page.read_text(encoding="utf-8")
+    outside = re.sub(
+        r"^ *(`{3,}).*?^ *\1 *$",
+        lambda fence: re.sub(r"^#", " ", fence[0], flags=re.MULTILINE),
+        text,
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    starts = list(re.finditer(r"^## (.+)$", outside, flags=re.MULTILINE))
+    ends = [start.start() for start in starts[1:]] + [len(text)]
+    return {start[1]: text[start.end() : end] for start, end in zip(starts, ends, strict=True)}
+
+
+@pages
+def test_every_block_of_a_page_runs(page: Path) -> None:
+    expanded = expand(page.read_text(encoding="utf-8"), page.relative_to(ROOT).as_posix())
+    assert "{.text .output}" in expanded
+
+
+@pages
+def test_a_page_has_its_parts(page: Path) -> None:
+    sections = _sections(page)
+    assert list(sections) == SECTIONS
+    assert sections["Statement"].count("\n$$\n") == 2
+    assert "\n| --- |" in sections["Shapes"]
+    assert re.search(
+        r'^``` \{\.python source="stages/nn/\w+\.py" object="[\w.]+"\}$', sections["Code"], flags=re.MULTILINE
+    )
+    assert "``` {.python .exec}" in sections["Check"]
+    assert re.search(r"^ *assert ", sections["Check"], flags=re.MULTILINE)
+    exercises = len(re.findall(r"^\*\*\d+\.\*\*", sections["Exercises"], flags=re.MULTILINE))
+    assert 2 <= exercises == sections["Exercises"].count('\n??? success "Answer"\n')
+
+
+def test_every_page_is_in_the_navigation_in_one_order() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
+    listed = re.findall(r"derivations/(\S+)\.md", navigation)
+    assert sorted(listed) == [page.stem for page in PAGES]

@@ -1,0 +1,247 @@
+"""The Markdown that shows measurements, from small files and from none."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publishing import results
+from publishing.blocks import ROOT
+from stages import schema
+
+Write = Callable[[Path, Mapping[str, Any]], None]
+ROW = {"split": "kaggle", "layer_sizes": [784, 10, 10], "learning_rate": 0.1, "updates": 1500, "seed": 0}
+PART = {"accuracy": 0.875, "interval": [0.85, 0.9], "cross_entropy": 0.25}
+WRITE_UPS = """
+write_ups:
+  - {id: W1, author: null, title: First, year: null, network: a, training: b, data: c}
+  - {id: W2, author: Ada, title: Second, companion: Third, year: 2022, network: d, training: e, data: f}
+claims:
+  - {id: W1.1, write_up: W1, kind: number, text: It reaches 85 %.}
+  - {id: W2.1, write_up: W2, kind: comparison, text: "More | is [better](x)."}
+  - {id: W2.2, write_up: W2, kind: ablation, text: Divide., page: docs/derivations/softmax.md}
+errors:
+  - {id: E1, write_ups: [W1, W2], where: code, text: One sum., page: docs/derivations/affine.md}
+  - {id: E2, write_ups: [W1, W2, W3], where: text, text: One sign., page: docs/derivations/tanh.md}
+"""
+NUMBER = {
+    "quantity": "accuracy",
+    "unit": "share",
+    "claimed": 0.85,
+    "rounding": 0.005,
+    "seeds": 4,
+    "mean": 0.875,
+    "sd": 0.0125,
+    "min": 0.86,
+    "max": 0.89,
+    "interval": [0.8625, 0.8875],
+    "verdict": "claimed below what is measured",
+}
+DIFFERENCE = {key: value for key, value in NUMBER.items() if key not in ("claimed", "rounding")} | {
+    "quantity": "gain",
+    "verdict": "contradicted",
+    "interval": [-0.02, -0.01],
+}
+UNCLAIMED = {**DIFFERENCE, "unit": "", "quantity": "cost", "mean": 2.5, "interval": [2.25, 2.75], "verdict": None}
+ANSWERS: list[dict[str, Any]] = [
+    {"id": "W1.1", "verdict": "claimed below what is measured", "finding": "It reaches 87.5%.", "measured": [NUMBER]},
+    {"id": "W2.1", "verdict": "contradicted", "finding": "Less_is_more.", "measured": [DIFFERENCE, UNCLAIMED]},
+    {"id": "W2.2", "verdict": "consistent", "finding": "NaN.", "measured": []},
+]
+ABLATIONS = [
+    {"id": "E1", "finding": "It fails a check.", "with": {"error": 0.62, "end": "a|b"}, "without": {"error": "< 1e-9"}},
+    {"id": "W2.2", "finding": "It ends.", "with": {"accuracy": 0.5}, "without": {"units": 9}},
+]
+BENCHMARKS: dict[str, Any] = {
+    "machine": {"processor": "A (R) CPU", "cores": 2},
+    "works": [
+        {
+            "work": "full batch",
+            "unit": "ms per update",
+            "contestants": {
+                "ours": {"time": 24.0, "ours_over_theirs": 1.0, "peak_megabytes": 1234},
+                "theirs": {"time": 60.0, "ours_over_theirs": 0.4, "peak_megabytes": 99},
+            },
+        }
+    ],
+    "cold_start": {
+        "work": "mini-batch 32",
+        "seconds": {"ours": {"94%": 1.3, "97%": 3.5}, "theirs": {"94%": 7.0, "97%": None}},
+    },
+}
+
+
+@pytest.fixture
+def folder(project: Path, write_parameters: Write, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a project with two models and two write-ups in which nothing has been measured."""
+    write_parameters(project, {"models": {"first": ROW, "second": ROW}})
+    path = project / "write_ups.yaml"
+    path.write_text(WRITE_UPS, encoding="utf-8")
+    monkeypatch.setattr(results, "WRITE_UPS", path)
+    return project
+
+
+def write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture
+def measured(folder: Path) -> Path:
+    """Return the project with everything measured."""
+    head = {"dataset": "MNIST", "notes": ["Few images."]}
+    write(folder / "metrics/reproductions.json", {**head, "claims": ANSWERS})
+    write(folder / "metrics/ablations.json", {**head, "rows": ABLATIONS})
+    write(folder / "benchmarks/results.json", BENCHMARKS)
+    return folder
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of each line of the tables in a text."""
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def section(text: str, anchor: str) -> str:
+    """Return what stands under the heading with an anchor, up to the next heading."""
+    (found,) = re.findall(rf"^#+ [^\n]*{{#{anchor}}}\n(.*?)(?=^#|\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def test_models_show_those_that_are_measured_and_name_the_others(folder: Path) -> None:
+    content: dict[str, Any] = {"dataset": "MNIST", "train": PART, "held_out": None, "test": PART, "notes": []}
+    assert results.models() == "Not measured yet: `first`, `second`. `make repro` does it."
+    write(folder / "metrics/second.json", content)
+    text = results.models()
+    assert [row[0] for row in rows(text)[2:]] == ["second"]
+    assert "87.5 % (85.0 to 90.0)" in text
+    assert text.endswith("\n\nNot measured yet: `first`. `make repro` does it.")
+    write(folder / "metrics/first.json", content)
+    assert "Not measured yet" not in results.models()
+
+
+def test_a_figure_is_shown_only_if_it_is_there(folder: Path) -> None:
+    absent = "`figures/first/a.png` is not there yet; `make repro` makes it."
+    assert results.figure_of_first_model("a.png", "digits") == absent
+    (folder / "figures/first").mkdir(parents=True)
+    (folder / "figures/first/a.png").write_bytes(b"")
+    assert results.figure_of_first_model("a.png", "digits") == "![first: digits](figures/first/a.png)"
+
+
+def test_write_ups_are_credited(folder: Path) -> None:
+    assert results.write_ups().splitlines() == [
+        "- **W1**: “First”. Network: a. Training: b. Data: c.",
+        "- **W2**: Ada, “Second”, with the paper “Third” (2022). Network: d. Training: e. Data: f.",
+    ]
+
+
+def test_verdicts_are_counted_and_linked(measured: Path) -> None:
+    text = results.verdicts()
+    assert text.startswith("Of 3 claims: 1 claimed below what is measured, 1 contradicted, 1 consistent.\n\n| ")
+    assert rows(text)[2:] == [
+        ["[W1.1](#w1-1)", "It reaches 85 %.", "claimed below what is measured"],
+        ["[W2.1](#w2-1)", r"More \| is \[better\](x).", "contradicted"],
+        ["[W2.2](#w2-2)", "Divide.", "consistent"],
+    ]
+
+
+def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
+    text = results.claims()
+    assert "#### W1.1: claimed below what is measured {#w1-1}\n" in text
+    claim = section(text, "w1-1")
+    assert "**Claim.** It reaches 85 %.\n\n**Measured.** It reaches 87.5%.\n" in claim
+    assert rows(claim)[2:] == [
+        [
+            "accuracy",
+            "85 %",
+            "87.50 %",
+            "1.25 %",
+            "86.25 % to 88.75 % for one more run",
+            "4",
+            "claimed below what is measured",
+        ]
+    ]
+
+
+def test_a_difference_is_told_from_a_number_and_a_share_from_a_plain_number(measured: Path) -> None:
+    claim = section(results.claims(), "w2-1")
+    assert r"Less\_is\_more." in claim
+    gain, cost = rows(claim)[2:]
+    assert gain[1] == ""
+    assert gain[4] == "-2.00 % to -1.00 % for the mean"
+    assert (cost[2], cost[4], cost[6]) == ("2.5", "2.25 to 2.75 for one more run", "")
+
+
+def test_warnings_are_kept_apart_from_the_other_claims(measured: Path) -> None:
+    assert "{#w2-2}" not in results.claims()
+    assert "[below](#warnings): [W2.2](#w2-2)." in section(results.claims(), "w2-1")
+    assert "### W2.2: consistent {#w2-2}\n\nDivide." in results.warnings()
+    text = section(results.warnings(), "w2-2")
+    assert "It ends. Explained in [Softmax](derivations/softmax.md)." in text
+    assert rows(text)[0] == ["Quantity", "Heeded", "Not heeded"]
+    assert rows(text)[2:] == [["accuracy", "0.5", ""], ["units", "", "9"]]
+
+
+def test_errors_have_their_numbers_and_the_page_that_explains_them(measured: Path) -> None:
+    text = results.errors("code")
+    assert text.startswith("#### E1, in W1 and W2 {#e1}\n\nOne sum.\n\nIt fails a check. Explained in [")
+    assert "](derivations/affine.md)." in text
+    assert rows(text)[2:] == [["error", "0.62", "&lt; 1e-9"], ["end", r"a\|b", ""]]
+    assert "{#e2}" not in text
+
+
+def test_an_error_without_measurement_says_so(measured: Path) -> None:
+    text = results.errors("text")
+    assert text.startswith("#### E2, in W1, W2 and W3 {#e2}\n")
+    assert "`metrics/ablations.json` is not there yet; `make repro` makes it." in text
+    assert "[Tanh](derivations/tanh.md)" in text
+
+
+def test_the_data_is_named_with_its_notes(measured: Path) -> None:
+    assert results.data(results.ABLATIONS) == "Data: MNIST. Few images."
+
+
+def test_every_anchor_is_there_before_anything_is_measured(folder: Path) -> None:
+    text = "\n".join([results.claims(), results.errors("code"), results.errors("text"), results.warnings()])
+    assert re.findall(r"{#([\w-]+)}", text) == ["w1", "w1-1", "w2", "w2-1", "e1", "e2", "w2-2"]
+    assert [row[2] for row in rows(results.verdicts())[2:]] == ["not measured yet"] * 3
+    for path in (results.REPRODUCTIONS, results.ABLATIONS):
+        assert f"`{path}` is not there yet; `make repro` makes it." in text
+        assert results.data(path) == f"`{path}` is not there yet; `make repro` makes it."
+
+
+def test_benchmarks(measured: Path) -> None:
+    text = results.benchmarks()
+    assert text.startswith("### Full batch\n")
+    assert rows(text) == [
+        ["Contestant", "Time, ms per update", "Ours / theirs", "Peak memory, MB"],
+        ["---", "--:", "--:", "--:"],
+        ["ours", "24", "1.00", "1,234"],
+        ["theirs", "60", "0.40", "99"],
+    ]
+
+
+def test_cold_start(measured: Path) -> None:
+    text = results.cold_start()
+    assert "mini-batch 32" in text
+    assert rows(text)[0] == ["Contestant", "Seconds to 94 %", "Seconds to 97 %"]
+    assert rows(text)[2:] == [["ours", "1.3", "3.5"], ["theirs", "7.0", "not within the limit"]]
+
+
+def test_machine(measured: Path) -> None:
+    assert rows(results.machine())[2:] == [["processor", "A (R) CPU"], ["cores", "2"]]
+
+
+@pytest.mark.parametrize("shown", [results.benchmarks, results.cold_start, results.machine])
+def test_benchmarks_that_have_not_been_run(folder: Path, shown: Callable[[], str]) -> None:
+    assert shown() == "`benchmarks/results.json` is not there yet; `make bench` makes it."
+
+
+def test_write_ups_of_the_project_name_pages_that_are_there() -> None:
+    content = schema.read(results.WRITE_UPS)
+    pages = {row["page"] for row in [*content["errors"], *content["claims"]] if "page" in row}
+    assert len(pages) > 1
+    assert all((ROOT / page).is_file() for page in pages)
