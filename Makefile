@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .NOTPARALLEL:
-.PHONY: help repro test test-engines lint format readme check-readme lock
+.PHONY: help repro test test-engines docs serve paper bench lint format readme check-readme lock
 
 help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
@@ -18,6 +18,18 @@ test: .venv/.dev ## run the tests
 
 test-engines: .venv/.dev .venv/.torch ## install JAX and PyTorch as well, and run the tests against them
 	@.venv/bin/python -m pytest tests/engines
+
+docs: node_modules/.package-lock.json ## build the site in site/
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
+
+serve: node_modules/.package-lock.json ## show the site, with live reload
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs serve --livereload
+
+paper: .venv/.run ## build the paper, paper/chainrule.pdf, from what has been measured
+	@.venv/bin/python -m publishing.paper
+
+bench: .venv/.dev .venv/.torch ## measure the speed against scikit-learn, PyTorch and JAX, on an idle machine
+	@.venv/bin/python -m benchmarks.run
 
 lint: .venv/.dev ## check style, format and types
 	@.venv/bin/python -m ruff check
@@ -69,6 +81,13 @@ endef
 .venv/.dev: requirements-dev.txt .venv/.made
 	$(call install,--require-hashes)
 	@touch .venv/.run
+
+.venv/.docs: requirements-docs.txt .venv/.dev
+	$(call install,--require-hashes)
+
+node_modules/.package-lock.json: package.json package-lock.json | .venv/.docs
+	@.venv/bin/python -m publishing.node ci --no-audit --no-fund
+	@touch $@
 
 .venv/.peers: requirements-peers.txt .venv/.made
 	$(call install,--require-hashes)
