@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, fields
-from fnmatch import fnmatchcase
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -24,7 +23,7 @@ from stages.nn.initializers import INITIALIZERS
 from stages.nn.optimizers import OPTIMIZERS
 from stages.nn.schedules import SCHEDULES
 from stages.parameters import Model, Parameters
-from stages.schema import Data, Split, read
+from stages.schema import Data, Reproduce, Seeds, Split, read
 
 OUTPUTS = ("outs", "metrics", "plots")
 FAMILIES: dict[str, dict[str, type[Any]]] = {
@@ -50,18 +49,22 @@ class Stage:
         pairs = (next(iter(entry.items())) if isinstance(entry, dict) else (entry, {}) for entry in entries)
         return {path: options.get("cache") is False for path, options in pairs}
 
-    def reads(self, output: str) -> bool:
+    def paths(self, templates: Iterable[str]) -> set[str]:
+        """Return paths with what they stand for, once for each row."""
+        return {self._filled(template, key, row) for template in templates for key, row in self._rows.items()}
+
+    def reads(self, other: "Stage", output: str) -> bool:
         """Return whether it depends on an output of another stage, a part of it or the folder that it is in."""
-        pattern = re.sub(r"\$\{[^}]*\}", "*", output)
-        dependencies = {self._resolved(path, row) for path in self.body.get("deps", []) for row in self._rows.values()}
         return any(
-            fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}/*") or fnmatchcase(pattern, f"{path}/*")
-            for path in dependencies
+            path == made or path.startswith(f"{made}/") or made.startswith(f"{path}/")
+            for path in self.paths(self.body.get("deps", []))
+            for made in other.paths([output])
         )
 
-    def _resolved(self, path: str, row: Any) -> str:
-        path = re.sub(r"\$\{item\.(\w+)\}", lambda match: str(row[match[1]]), path)
-        return re.sub(r"\$\{[^}]*\}", "*", path)
+    @staticmethod
+    def _filled(template: str, key: str, row: Any) -> str:
+        filled = template.replace("${key}", key)
+        return re.sub(r"\$\{item\.(\w+)\}", lambda match: str(row[match[1]]), filled)
 
 
 def load_stages() -> list[Stage]:
@@ -72,7 +75,9 @@ def load_stages() -> list[Stage]:
 
 def edges(stages: list[Stage]) -> list[tuple[str, str]]:
     """Return the pairs of stages of which the second reads what the first writes."""
-    return [(a.name, b.name) for a in stages for b in stages if a is not b and any(map(b.reads, a.outputs))]
+    return [
+        (a.name, b.name) for a in stages for b in stages if a is not b and any(b.reads(a, path) for path in a.outputs)
+    ]
 
 
 def graph() -> str:
@@ -124,7 +129,7 @@ def artifacts() -> str:
     lines = ["| Artifact | Made by | Read by | Kept in |", "| --- | --- | --- | --- |"]
     for stage in stages:
         for path, in_git in stage.outputs.items():
-            readers = ", ".join(_link(other) for other in stages if other is not stage and other.reads(path))
+            readers = ", ".join(_link(other) for other in stages if other is not stage and other.reads(stage, path))
             lines.append(
                 f"| `{path}` | {_link(stage)} | {readers or 'none'} | {'git' if in_git else 'the cache of DVC'} |"
             )
@@ -143,6 +148,8 @@ def parameters() -> str:
         ("data", _section(Data)),
         ("splits", _section(Split)),
         ("models", _section(Model)),
+        ("reproduce", _table({"processes": Reproduce.model_fields["processes"]})),
+        ("reproduce: seeds", _section(Seeds)),
     ]
     sections += [(f"models: {key}", _family(family)) for key, family in FAMILIES.items()]
     return "\n\n".join(f"### {title}\n\n{table}" for title, table in sections)

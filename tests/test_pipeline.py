@@ -113,7 +113,7 @@ def test_a_deleted_or_edited_artifact_is_made_again(project: Project) -> None:
     before = model.read_bytes(), metrics.read_text()
     model.unlink()
     metrics.write_text("{}")
-    assert set(project.repro()) == {"train@first", "evaluate@first"}
+    assert project.repro() == ["evaluate@first"]  # the model comes from DVC's cache; metrics are in git alone
     assert (model.read_bytes(), metrics.read_text()) == before
 
 
