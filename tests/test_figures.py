@@ -36,7 +36,7 @@ def test_a_figure_is_written_as_png_and_svg(tmp_path: Path) -> None:
     with Image.open(io.BytesIO(written["line.png"])) as image:
         image.load()
         assert image.width == pytest.approx(200 * 4, rel=0.1)
-    assert ET.fromstring(written["line.svg"]).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
+    assert ET.fromstring(written["line.svg"]).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 (just written by us)
 
 
 def test_the_same_drawing_gives_the_same_bytes_whatever_the_users_style(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_notes_stand_in_color(tmp_path: Path) -> None:
 
 def test_nothing_is_written_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), drawing(tmp_path / "line", (4, 3), "model on digits", "A line"):
-        1 / 0  # noqa: B018
+        1 / 0  # noqa: B018 (raises, as it is meant to)
     assert files(tmp_path) == {}
 
 
