@@ -1,9 +1,10 @@
 PYTHON ?= python3
+BASE ?= main
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .NOTPARALLEL:
-.PHONY: help repro test test-engines docs serve paper bench lint format readme check-readme lock
+.PHONY: help repro test test-slow test-engines docs serve paper report bench lint format readme check-readme lock
 
 help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
@@ -14,7 +15,10 @@ repro: .venv/.run ## run what has changed of the pipeline: data, models, metrics
 	@.venv/bin/python -m dvc repro
 
 test: .venv/.dev ## run the tests
-	@.venv/bin/python -m pytest
+	@OPENBLAS_NUM_THREADS=1 .venv/bin/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
+
+test-slow: .venv/.dev ## run the tests that take longer: faults, interruptions, sharing, experiments
+	@OPENBLAS_NUM_THREADS=1 .venv/bin/python -m pytest -m slow --numprocesses auto --dist loadscope
 
 test-engines: .venv/.dev .venv/.torch ## install JAX and PyTorch as well, and run the tests against them
 	@.venv/bin/python -m pytest tests/engines
@@ -28,7 +32,11 @@ serve: node_modules/.package-lock.json ## show the site, with live reload
 paper: .venv/.run ## build the paper, paper/chainrule.pdf, from what has been measured
 	@.venv/bin/python -m publishing.paper
 
-bench: .venv/.dev .venv/.torch ## measure the speed against scikit-learn, PyTorch and JAX, on an idle machine
+report: .venv/.run ## write report/report.md: what a change did to the numbers, as in `make report BASE=main`
+	@.venv/bin/python -m reviewing.report --base "$(BASE)"
+
+bench: .venv/.dev .venv/.torch ## measure gradients and speed against scikit-learn, PyTorch and JAX, on an idle machine
+	@.venv/bin/python -m benchmarks.gradients
 	@.venv/bin/python -m benchmarks.run
 
 lint: .venv/.dev ## check style, format and types

@@ -1,28 +1,33 @@
 """Train one model of params.yaml: `python -m stages.train MODEL`."""
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages import models, parameters, splits
+from stages import checkpoints, models, parameters, splits
 from stages.artifacts import replacing
 from stages.errors import UserError, run
 from stages.nn.early_stopping import EarlyStopping
-from stages.nn.training import Diverged, Record, fit
+from stages.nn.training import Diverged, Trainer, fit
 
 
 def train(name: str) -> None:
     """Train the model of this name and write models/<name>.npz and metrics/history/<name>.csv.
 
+    An interrupted training goes on from its last checkpoint.
+
     Raises
     ------
     UserError
-        If a parameter or the split is not what it should be, or the loss becomes NaN or infinite.
+        If a parameter or the split is not what it should be, another process is training the model, or the loss becomes
+        NaN or infinite.
     """
     row = parameters.load_model(name)
     X, y = splits.require_part(row.split, "train")
@@ -31,20 +36,32 @@ def train(name: str) -> None:
     network = models.build_network(row, rng)
     trainer = models.build_trainer(row, network, len(y))
     stopping = EarlyStopping(row.early_stopping) if row.early_stopping else None
-    history: list[Record] = []
-    try:
-        with tqdm(total=trainer.updates, desc=name, unit="update") as bar, np.errstate(all="ignore"):
-            for record in fit(trainer, X, y, row.batch_size, rng, validation, row.record_every, stopping):
-                history.append(record)
-                bar.set_postfix(loss=f"{record.loss:.4f}", accuracy=f"{record.accuracy:.2%}", refresh=False)
-                bar.update(record.update - bar.n)
-    except Diverged as error:
-        raise UserError(
-            f"models.{name}: {error}. A lower learning_rate usually helps, or an initializer with smaller weights."
-        ) from None
-    with replacing(Path("metrics/history") / f"{name}.csv") as partial:
-        pd.DataFrame(asdict(record) for record in history).to_csv(partial, index=False, float_format="%.6g")
-    models.save(Path("models") / f"{name}.npz", network, row, splits.load_description(row.split).dataset)
+    with checkpoints.alone(name):
+        origin = checkpoints.origin(row, [X, y, *(validation or ())])
+        checkpoint = checkpoints.Checkpoint(name, origin, trainer, rng, stopping)
+        checkpoint.restore()
+        try:
+            with progress_bar(name, trainer) as bar, np.errstate(all="ignore"):
+                for record in fit(trainer, X, y, row.batch_size, rng, validation, row.record_every, stopping):
+                    checkpoint.history.append(record)
+                    checkpoint.save_now_and_then()
+                    bar.set_postfix(loss=f"{record.loss:.4f}", accuracy=f"{record.accuracy:.2%}", refresh=False)
+                    bar.update(record.update - bar.n)
+        except Diverged as error:
+            raise UserError(
+                f"models.{name}: {error}. A lower learning_rate usually helps, or an initializer with smaller weights."
+            ) from None
+        with replacing(Path("metrics/history") / f"{name}.csv") as partial:
+            table = pd.DataFrame(asdict(record) for record in checkpoint.history)
+            table.to_csv(partial, index=False, float_format="%.6g")
+        models.save(Path("models") / f"{name}.npz", network, row, splits.load_description(row.split).dataset)
+        checkpoint.remove()
+
+
+def progress_bar(name: str, trainer: Trainer) -> "tqdm[NoReturn]":
+    """Return the bar of a training; into a log file it is written seldom."""
+    seconds = 0.1 if sys.stderr.isatty() else 10
+    return tqdm(total=trainer.updates, initial=trainer.update, desc=name, unit="update", mininterval=seconds)
 
 
 def main() -> None:

@@ -1,11 +1,7 @@
 """The whole pipeline on a few real digits, through `dvc repro` itself in a copy of the project."""
 
 import ast
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,47 +9,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.pipeline import APART, MODELS, Project
+
 ROOT = Path(__file__).parent.parent
 Write = Callable[[Path, Mapping[str, Any]], None]
-MODELS = ("first", "second")
-APART = ("ablate", "reproduce")  # these take minutes whatever the data, and have end-to-end tests of their own
-
-
-class Project:
-    """A copy of the project, and commands run in it."""
-
-    def __init__(self, folder: Path, mirror: Path, write_parameters: Write) -> None:
-        self.folder, self.mirror, self.write_parameters = folder, mirror, write_parameters
-        shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
-        for name in (".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
-            shutil.copy(ROOT / name, folder / name)
-        pipeline = YAML(typ="safe").load(ROOT / "dvc.yaml")
-        for name in APART:
-            del pipeline["stages"][name]
-        YAML(typ="safe").dump(pipeline, folder / "dvc.yaml")
-        subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-        self.set({})
-
-    def set(self, changes: Mapping[str, Any]) -> None:
-        """Write params.yaml with two small models and these changes."""
-        row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w3-relu-10"] | {"updates": 20}
-        self.write_parameters(
-            self.folder, {"blas_threads": 1, "models": {name: dict(row) for name in MODELS}, **changes}
-        )
-
-    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command as a user would, with the interpreter of these tests first on PATH."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        env = {**kept, "PATH": path, "MNIST_MIRROR": str(self.mirror), **environment}
-        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
-
-    def repro(self, *arguments: str, **environment: str) -> list[str]:
-        """Run `dvc repro`, which must succeed, and return the stages that it ran."""
-        done = self.run("dvc", "repro", *arguments, **environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return re.findall(r"^Running stage '(.+)':", done.stdout, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

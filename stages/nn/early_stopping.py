@@ -20,14 +20,18 @@ class EarlyStopping:
         self.best: dict[str, Array] = {}
         self.since_best = 0
 
-    def should_stop(self, loss: float, parameters: dict[str, Array]) -> bool:
-        """Take note of a validation loss and the parameters that have it; return whether patience is exhausted."""
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last losses, as many as patience, were not lower than the lowest."""
+        return self.since_best >= self.patience
+
+    def observe(self, loss: float, parameters: dict[str, Array]) -> None:
+        """Take note of a validation loss and the parameters that have it."""
         if loss < self.best_loss:
             self.best_loss, self.since_best = loss, 0
             self.best = {name: theta.copy() for name, theta in parameters.items()}
         else:
             self.since_best += 1
-        return self.since_best >= self.patience
 
     def restore(self, parameters: dict[str, Array]) -> None:
         """Overwrite the parameters by those of the lowest loss, if any was seen."""

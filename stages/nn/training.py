@@ -165,6 +165,9 @@ def fit(
 ) -> Iterator[Record]:
     """Train, and yield a record after every so many epochs and at the end.
 
+    At a record everything that the training depends on is in the trainer, `rng` and `early_stopping`. Restored to what
+    they were there, a new call goes on as the first one would have.
+
     Parameters
     ----------
     trainer : Trainer
@@ -190,7 +193,7 @@ def fit(
     parameters = trainer.network.parameters
     per_epoch = 1 if batch_size is None else -(-len(y) // batch_size)
     loss, correct, seen = 0.0, 0, 0
-    while trainer.update < trainer.updates:
+    while trainer.update < trainer.updates and not (early_stopping and early_stopping.exhausted):
         for X_batch, y_batch in islice(epoch_batches(X, y, batch_size, rng), trainer.updates - trainer.update):
             batch_loss, batch_correct = trainer.step(X_batch, y_batch)
             loss, correct, seen = loss + batch_loss * len(y_batch), correct + batch_correct, seen + len(y_batch)
@@ -199,10 +202,9 @@ def fit(
         measured = evaluate(trainer.network, *validation) if validation else (None, None)
         record = Record(trainer.update, loss / seen, correct / seen, *measured)
         loss, correct, seen = 0.0, 0, 0
+        if early_stopping and record.validation_loss is not None:
+            early_stopping.observe(record.validation_loss, parameters)
         yield record
-        validation_loss = record.validation_loss
-        if early_stopping and validation_loss is not None and early_stopping.should_stop(validation_loss, parameters):
-            break
     if early_stopping:
         early_stopping.restore(parameters)
     if not all(np.isfinite(theta).all() for theta in parameters.values()):

@@ -7,9 +7,13 @@ from stages.nn.early_stopping import EarlyStopping
 
 
 def stops(patience: int, losses: list[float]) -> list[bool]:
-    """Return the answer to each loss."""
+    """Return after each loss whether patience is exhausted."""
     stopping = EarlyStopping(patience)
-    return [stopping.should_stop(loss, {"W1": np.zeros(1)}) for loss in losses]
+    answers = []
+    for loss in losses:
+        stopping.observe(loss, {"W1": np.zeros(1)})
+        answers.append(stopping.exhausted)
+    return answers
 
 
 @pytest.mark.parametrize(
@@ -32,7 +36,7 @@ def test_goes_back_to_the_parameters_of_the_lowest_loss() -> None:
     W, b = np.zeros((2, 2)), np.zeros((2, 1))
     for value, loss in enumerate([3.0, 1.0, 2.0, 1.0], 1):
         W[...], b[...] = value, -value
-        stopping.should_stop(loss, {"W1": W, "b1": b})
+        stopping.observe(loss, {"W1": W, "b1": b})
     stopping.restore({"W1": W, "b1": b})
     np.testing.assert_array_equal(W, np.full((2, 2), 2))
     np.testing.assert_array_equal(b, np.full((2, 1), -2))
