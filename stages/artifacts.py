@@ -1,13 +1,16 @@
 """The files that stages hand on: written beside their target and moved into place, read without unpickling."""
 
 import json
+import math
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from stages.errors import UserError
@@ -23,12 +26,24 @@ def replacing(target: Path) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.partial")
     _remove(partial)
     try:
-        yield partial
-        if target.is_dir():
-            shutil.rmtree(target)
-        partial.replace(target)
+        with naming(target):
+            yield partial
+            if target.is_dir():
+                shutil.rmtree(target)
+            partial.replace(target)
     finally:
         _remove(partial)
+
+
+@contextmanager
+def naming(target: Path) -> Iterator[None]:
+    """Give an OSError that names no file, such as that of a full disk, the name of the file being written."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename:
+            raise
+        raise OSError(error.errno, error.strerror or f"not written in full ({error})", str(target)) from None
 
 
 def _remove(path: Path) -> None:
@@ -60,7 +75,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise missing(path) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and run `dvc repro`") from None
 
 
@@ -83,23 +98,68 @@ def read_array(path: Path, shape: tuple[int | None, ...], dtype: type[np.generic
     """
     try:
         with path.open("rb") as file:
-            array = np.load(file, allow_pickle=False)
+            array = load_array(file, path.stat().st_size)
     except FileNotFoundError:
         raise missing(path) from None
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError) as error:
         raise UserError(f"{path}: not a readable .npy file ({error}); delete it and run `dvc repro`") from None
     fits = (
-        isinstance(array, np.ndarray)
-        and array.dtype == dtype
+        array.dtype == dtype
         and len(array.shape) == len(shape)
         and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
     )
     if not fits:
-        found = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "an archive"
+        found = f"{array.dtype} of shape {array.shape}"
         expected = f"{np.dtype(dtype)} of shape {shape}".replace("None", "any")
         raise UserError(f"{path}: expected {expected}, found {found}; delete it and run `dvc repro`")
-    checked: NDArray[Any] = array
-    return checked
+    return array
+
+
+def load_array(file: IO[bytes], size: int) -> NDArray[Any]:
+    """Return the array of an open .npy file of `size` bytes, without unpickling.
+
+    NumPy makes room for as much as a header promises, so that is first compared with what follows the header.
+
+    Raises
+    ------
+    ValueError
+        If the file is not just a .npy file of version 1.0 of the format, the one that NumPy writes for plain arrays.
+    """
+    try:
+        if npy.read_magic(file) != (1, 0):
+            raise ValueError("not of version 1.0 of the format")
+        shape, _, dtype = npy.read_array_header_1_0(file)
+    except Exception as error:  # noqa: BLE001 (whatever their parsers raise, from TokenError to MemoryError)
+        raise ValueError(f"its header cannot be read: {error!r}") from None
+    promised, follow = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if promised != follow or max(shape, default=0) > size:
+        raise ValueError(f"its header promises {dtype} of shape {shape}, and {follow} bytes follow")
+    file.seek(0)
+    array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+    return array
+
+
+def load_archive(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a .npz file by name, without unpickling and in no more memory than the file's own size.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, or is not such a file as np.savez writes.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+            if is_packed or sum(member.file_size for member in members) > path.stat().st_size:
+                raise ValueError("its members unpack to more than it has")
+            arrays = {}
+            for member in members:
+                with archive.open(member) as file:
+                    arrays[member.filename.removesuffix(".npy")] = load_array(file, member.file_size)
+            return arrays
+    except (zipfile.BadZipFile, EOFError, RuntimeError) as error:  # the last for encryption and unknown methods
+        raise ValueError(str(error)) from None
 
 
 def missing(path: Path) -> UserError:

@@ -8,6 +8,7 @@ pixels, proportions kept, then moved by whole pixels so that its center of mass 
 counted from 0.
 """
 
+import math
 import struct
 import warnings
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
 
 from stages.errors import UserError
@@ -50,7 +52,7 @@ def read(path: Path) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # Of a path, Pillow maps the file into memory, and then misreads a TIFF file that is to be rotated.
             with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
-                if image.width * image.height > MOST_PIXELS:
+                if max(image.width * image.height, _pixels_of_a_tile(image)) > MOST_PIXELS:
                     raise Image.DecompressionBombError
                 return _opaque(_upright(image))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -60,6 +62,12 @@ def read(path: Path) -> Image.Image:
         raise UserError(f"{path}: not an image; give a file in one of the formats {', '.join(FORMATS)}") from None
     except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
         raise UserError(f"{path}: cannot be read ({error}); save it anew, as a PNG for example") from None
+
+
+def _pixels_of_a_tile(image: Image.Image) -> int:
+    """Return how many pixels a tile has in which a TIFF file keeps its image, 0 without tiles."""
+    sides = (image.tag_v2.get(tag, 0) for tag in (322, 323)) if isinstance(image, TiffImageFile) else (0,)
+    return math.prod(side for side in sides if isinstance(side, int))
 
 
 def _upright(image: Image.Image) -> Image.Image:

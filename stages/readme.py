@@ -15,6 +15,7 @@ from stages.schema import Schema
 
 README = Path("README.md")
 REPRODUCTIONS = Path("metrics/reproductions.json")
+BENCHMARKS = Path("benchmarks/results.json")
 PICTURE = Path("docs/images/predictions.png")
 
 
@@ -44,15 +45,15 @@ def load_metrics(model: str) -> Metrics:
     UserError
         If the file is missing or is not what the evaluate stage writes.
     """
-    return _load(Path("metrics") / f"{model}.json", Metrics, "evaluate")
+    return _load(Path("metrics") / f"{model}.json", Metrics, "dvc repro")
 
 
-def _load(path: Path, schema: type[Schema], stage: str) -> Schema:
+def _load(path: Path, schema: type[Schema], command: str) -> Schema:
     try:
         return schema.model_validate(read_json(path))
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
-        raise UserError(f"{path}: {key} is not what the {stage} stage writes; run `dvc repro`") from None
+        raise UserError(f"{path}: {key} is not what `{command}` writes; run that") from None
 
 
 def results(rows: Parameters) -> str:
@@ -106,7 +107,7 @@ class Reproductions(BaseModel):
 
 def claims(rows: Parameters) -> str:
     """Return the table of the write-ups' claims, each with its verdict and what was measured."""
-    reproductions = _load(REPRODUCTIONS, Reproductions, "reproduce")
+    reproductions = _load(REPRODUCTIONS, Reproductions, "dvc repro")
     lines = ["| | claim | verdict | measured |", "|---|---|---|---|"]
     for claim in reproductions.claims:
         cells = (claim.id, claim.claim, claim.verdict, claim.finding)
@@ -114,7 +115,46 @@ def claims(rows: Parameters) -> str:
     return "\n".join([*lines, "", " ".join([f"Data: {reproductions.dataset}.", *reproductions.notes])])
 
 
-SECTIONS: dict[str, Callable[[Parameters], str]] = {"results": results, "picture": picture, "claims": claims}
+class Contestant(BaseModel):
+    """What the README shows of a contestant in benchmarks/results.json."""
+
+    ours_over_theirs: float
+
+
+class Comparison(BaseModel):
+    """What the README shows of a work in benchmarks/results.json."""
+
+    work: str
+    contestants: dict[str, Contestant]
+
+
+class Benchmarks(BaseModel):
+    """What the README shows of benchmarks/results.json."""
+
+    machine: dict[str, str | int]
+    works: list[Comparison]
+
+
+def benchmarks(rows: Parameters) -> str:
+    """Return the table of the benchmark's ratios, a row for each work and a column for each contestant."""
+    measured = _load(BENCHMARKS, Benchmarks, "make bench")
+    peers = dict.fromkeys(name for work in measured.works for name in work.contestants if name != "ours")
+    lines = [f"| work | {' | '.join(peers)} |", "|---" * (1 + len(peers)) + "|"]
+    for work in measured.works:
+        ratios = [
+            f"{work.contestants[peer].ours_over_theirs:.2f}" if peer in work.contestants else "-" for peer in peers
+        ]
+        lines.append(f"| {' | '.join([work.work, *ratios])} |")
+    machine = measured.machine
+    return "\n".join([*lines, "", f"On {machine['processor']}, {machine['cores']} cores, NumPy {machine['numpy']}."])
+
+
+SECTIONS: dict[str, Callable[[Parameters], str]] = {
+    "results": results,
+    "picture": picture,
+    "claims": claims,
+    "benchmarks": benchmarks,
+}
 
 
 def fill(text: str, contents: dict[str, str]) -> str:

@@ -1,6 +1,7 @@
 """What every section of params.yaml has in common, the sections on data, and the reader of the file."""
 
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -11,6 +12,7 @@ from stages.errors import UserError
 from stages.mnist import FILES
 
 PATH = Path("params.yaml")
+_MOST_BYTES = 100_000
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0)]
@@ -70,8 +72,12 @@ class Seeds(Section):
 class Reproduce(Section):
     """How the claims are tested."""
 
-    seeds: Seeds
+    seeds: Seeds = Field(description="runs for each claim")
     processes: Positive = Field(description="runs at a time, each with one thread of the linear algebra library")
+
+
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 200, 200
 
 
 def describe(detail: Any, section: tuple[str, ...] = ()) -> str:
@@ -85,7 +91,7 @@ def describe(detail: Any, section: tuple[str, ...] = ()) -> str:
         return f"{key} is not a known key"
     if isinstance(value, dict | BaseModel):
         return f"{key}: {message}" if key else message
-    return f"{key} is {value!r}: {message}"
+    return f"{key} is {_SHORT.repr(value)}: {message}"
 
 
 def read(path: Path = PATH) -> dict[str, Any]:
@@ -97,10 +103,12 @@ def read(path: Path = PATH) -> dict[str, Any]:
         If the file is missing, does not parse, has a key twice or is no map.
     """
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path}: has more than {_MOST_BYTES // 1000} kB, far more than all parameters need")
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: not there; run this in the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error).partition("To suppress this check")[0].strip()
         raise UserError(f"{path}: does not parse: {reason}") from None
     if not isinstance(content, dict):

@@ -2,12 +2,17 @@ import pytest
 
 from stages.errors import UserError, run
 
+MEND = "no file is left half-written: mend this and run it again"
+
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
         (UserError("what, where, what to do"), "error: what, where, what to do"),
-        (OSError(28, "No space left on device", "x.npy"), "error: [Errno 28] No space left on device: 'x.npy'"),
+        (OSError(28, "No space left on device", "x.npy"), f"error: x.npy: No space left on device; {MEND}"),
+        (OSError(18, "Invalid cross-device link", "x", None, "y"), f"error: y: Invalid cross-device link; {MEND}"),
+        (OSError("no number"), f"error: no number; {MEND}"),
+        (MemoryError("8 GB"), "error: not enough memory (8 GB); close other programs, or work on fewer images at once"),
         (KeyboardInterrupt(), "interrupted"),
     ],
 )
