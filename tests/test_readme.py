@@ -12,10 +12,17 @@ from stages.errors import UserError
 
 TEXT = (
     "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nbetween\n\n<!-- picture --><!-- /picture -->\n"
-    "<!-- claims -->\n<!-- /claims -->\nend\n"
+    "<!-- claims -->\n<!-- /claims -->\n<!-- benchmarks -->\n<!-- /benchmarks -->\nend\n"
 )
 ROW = {"split": "kaggle", "layer_sizes": [784, 10, 10], "learning_rate": 0.1, "updates": 1500, "seed": 0}
 CLAIM = {"id": "W9.1", "claim": "It works.", "verdict": "consistent", "finding": "97 % | 3 seeds.", "measured": []}
+BENCHMARKS = {
+    "machine": {"processor": "abacus", "cores": 2, "numpy": "2.9"},
+    "works": [
+        {"work": "full", "contestants": {"ours": {"ours_over_theirs": 1}, "loop": {"ours_over_theirs": 0.5}}},
+        {"work": "mini", "contestants": {"ours": {"ours_over_theirs": 1}, "peer": {"ours_over_theirs": 1.256}}},
+    ],
+}
 PART = {"accuracy": 0.875, "interval": [0.85, 0.9], "cross_entropy": 0.25}
 
 
@@ -37,6 +44,8 @@ def run_project(project: Path, write_parameters: Callable[[Path, Mapping[str, An
     write_metrics(project, "removed", dataset="another")
     content = {"dataset": "MNIST", "notes": ["A note."], "claims": [CLAIM]}
     (project / "metrics/reproductions.json").write_text(json.dumps(content), encoding="utf-8")
+    (project / "benchmarks").mkdir()
+    (project / "benchmarks/results.json").write_text(json.dumps(BENCHMARKS), encoding="utf-8")
     (project / "figures/first").mkdir(parents=True)
     (project / "figures/first/predictions.png").write_bytes(b"picture")
     return project
@@ -67,7 +76,7 @@ def test_everything_else_stays(run_project: Path) -> None:
     assert text.startswith("# Title\n\n<!-- results -->\n\n|")
     assert "<!-- /results -->\n\nbetween\n\n<!-- picture -->\n\n![" in text
     assert ")\n\n<!-- /picture -->\n<!-- claims -->\n\n| |" in text
-    assert text.endswith("\n\n<!-- /claims -->\nend\n")
+    assert text.endswith("\n\n<!-- /benchmarks -->\nend\n")
 
 
 def test_claims_have_a_line_each(run_project: Path) -> None:
@@ -77,8 +86,14 @@ def test_claims_have_a_line_each(run_project: Path) -> None:
 
 def test_reproductions_of_another_form_are_an_error(run_project: Path) -> None:
     (run_project / "metrics/reproductions.json").write_text('{"dataset": "MNIST", "notes": []}', encoding="utf-8")
-    with pytest.raises(UserError, match=r"reproductions\.json: claims is not what the reproduce stage writes"):
+    with pytest.raises(UserError, match=r"reproductions\.json: claims is not what `dvc repro` writes"):
         readme.update(check=False)
+
+
+def test_benchmarks_have_a_column_for_each_peer(run_project: Path) -> None:
+    readme.update(check=False)
+    table = "| work | loop | peer |\n|---|---|---|\n| full | 0.50 | - |\n| mini | - | 1.26 |\n\n"
+    assert f"\n{table}On abacus, 2 cores, NumPy 2.9.\n" in read(run_project)
 
 
 def test_no_official_test_part(run_project: Path) -> None:
