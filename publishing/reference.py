@@ -3,6 +3,7 @@
 The pages print them from executed blocks. Everything here is read from the file or class that the pipeline itself uses.
 """
 
+import ast
 import contextlib
 import html
 import json
@@ -90,7 +91,7 @@ def graph() -> str:
     svg = re.sub(r"<title>.*?</title>|<!--.*?-->", "", svg, flags=re.DOTALL).replace("black", "currentColor")
     label = "; ".join(f"{a} before {b}" for a, b in edges(stages))
     svg = re.sub(r"\n+", "\n", svg).replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
-    return f'<figure class="graph" tabindex="0">\n{svg.strip()}\n</figure>'
+    return f'<figure class="graph">\n{svg.strip()}\n</figure>'
 
 
 def _times(stage: Stage) -> str:
@@ -105,7 +106,7 @@ def stages() -> str:
 def _stage(stage: Stage) -> str:
     body = stage.body
     dependencies = body.get("deps", [])
-    code = [path for path in dependencies if path.startswith("stages/")]
+    code = [path for path in dependencies if path.startswith(("stages/", "publishing/"))]
     commands = [body["cmd"]] if isinstance(body["cmd"], str) else body["cmd"]
     runs = f" Runs once for each row of `{stage.section}`." if stage.section else ""
     rows = {
@@ -263,13 +264,25 @@ def modules(folder: str, programs: bool = False) -> str:
     derivations = _derivations()
     parts = []
     for path in sorted((ROOT / folder).glob("*.py")):
-        if path.stem == "__init__" or ('__name__ == "__main__"' in path.read_text(encoding="utf-8")) != programs:
+        text = path.read_text(encoding="utf-8")
+        if path.stem == "__init__" or ('__name__ == "__main__"' in text) != programs:
             continue
         file = path.relative_to(ROOT).as_posix()
         module = file.removesuffix(".py").replace("/", ".")
         links = f"Derived in {', '.join(derivations[file])}.\n\n" if file in derivations else ""
         parts.append(f"## {module} {{#{module}}}\n\n{links}::: {module}\n")
+        parts += _assigned_together(text, module)
     return "\n".join(parts)
+
+
+def _assigned_together(text: str, module: str) -> Iterator[str]:
+    """Yield the public names that a module assigns several at once: mkdocstrings leaves them out."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
+            names = [part.id for part in node.targets[0].elts if isinstance(part, ast.Name)]
+            if not any(name.startswith("_") for name in names):
+                anchors = "".join(f'<span id="{module}.{name}"></span>' for name in names)
+                yield f"### {anchors}{', '.join(names)}\n\n``` python\n{ast.unparse(node)}\n```\n"
 
 
 def _derivations() -> dict[str, list[str]]:

@@ -17,8 +17,9 @@ from stages.artifacts import read_json
 
 METRICS, FIGURES = Path("metrics"), Path("figures")
 ABLATIONS, REPRODUCTIONS = METRICS / "ablations.json", METRICS / "reproductions.json"
-BENCHMARKS = Path("benchmarks/results.json")
+BENCHMARKS, PROCESSORS = Path("benchmarks/results.json"), Path("benchmarks/processors.json")
 WRITE_UPS = ROOT / "stages/write_ups.yaml"
+PERCENT = "\u00a0%"
 
 
 def absent(path: Path, command: str) -> str:
@@ -27,9 +28,12 @@ def absent(path: Path, command: str) -> str:
 
 
 def figure(name: str, text: str) -> str:
-    """Return an image of figures/, with the text for those who do not see it."""
+    """Return an image of figures/, with the text for those who do not see it, and a link to its SVG, which zooms."""
     path = FIGURES / name
-    return f"![{escaped(text)}]({path.as_posix()})" if path.exists() else absent(path, "make repro")
+    if not path.exists():
+        return absent(path, "make repro")
+    image, vector = f"![{escaped(text)}]({path.as_posix()})", path.with_suffix(".svg")
+    return f"[{image}]({vector.as_posix()})" if vector.exists() else image
 
 
 def figure_of_first_model(name: str, text: str) -> str:
@@ -102,7 +106,10 @@ def _claim(claim: dict[str, Any], answers: dict[str, Any]) -> str:
     parts = [f"#### {_title(claim, answers)}", f"**Claim.** {escaped(claim['text'])}", f"**Measured.** {finding}"]
     if answer and answer["measured"]:
         head = ["Quantity", "Claimed", "Mean", "Standard deviation", "95 % interval", "Seeds", "Verdict"]
-        parts.append(_folded("Numbers", table(head, map(_number, answer["measured"]))))
+        rows = [_number(measured) for measured in answer["measured"]]
+        columns = [column for column in zip(head, *rows, strict=True) if any(column[1:])]
+        head, *rows = map(list, zip(*columns, strict=True))
+        parts.append(_folded("Numbers", table(head, rows)))
     return "\n\n".join(parts)
 
 
@@ -110,7 +117,7 @@ def _number(measured: dict[str, Any]) -> list[str]:
     share = measured["unit"] == "share"
 
     def shown(value: float, digits: str = ".2f") -> str:
-        return f"{100 * value:{digits}} %" if share else f"{value:.4g}"
+        return f"{100 * value:{digits}}{PERCENT}" if share else f"{value:.4g}"
 
     low, high = measured["interval"]
     # a number that is claimed, or has no verdict, is compared with one more run; a difference by its mean
@@ -180,6 +187,24 @@ def benchmarks() -> str:
     return "\n\n".join(parts)
 
 
+def processors() -> str:
+    """Return the table of what the kernels of other processors make of the same training."""
+    if not PROCESSORS.exists():
+        return absent(PROCESSORS, "python -m benchmarks.processors")
+    rows = [
+        [
+            f"`{name}`" if number == 0 else "",
+            result["kernels"],
+            f"{100 * result['test_accuracy']:.2f}{PERCENT}",
+            f"{result['test_cross_entropy']:.6f}",
+            f"{result['relative_distance']:.1e}" if number else "-",
+        ]
+        for name, results in read_json(PROCESSORS).items()
+        for number, result in enumerate(results)
+    ]
+    return table(["Model", "Kernels", "Test accuracy", "Test cross-entropy", "Distance from the first"], rows, "--:")
+
+
 def cold_start() -> str:
     """Return the table of the seconds from starting Python to each accuracy."""
     if not BENCHMARKS.exists():
@@ -210,8 +235,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---"
 
 
 def escaped(text: str) -> str:
-    """Return text of which no character is taken for Markdown or HTML."""
-    return re.sub(r"([\\`|*_$\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    """Return text of which no character is taken for Markdown or HTML, and no line begins with a percent sign."""
+    plain = re.sub(r"(?<=\d) %", PERCENT, " ".join(text.split()))
+    return re.sub(r"([\\`|*_$\[\]])", r"\\\1", html.escape(plain, quote=False))
 
 
 def _claims() -> list[dict[str, Any]]:

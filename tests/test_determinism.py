@@ -1,16 +1,21 @@
 """The same commit gives the same bytes, whatever the environment says."""
 
+import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from stages import models
 from tests.pipeline import Project
 
 Write = Callable[[Path, Mapping[str, Any]], None]
 
+DATA = ("fetch", "preprocess")
+KERNELS = ("Haswell", "Nehalem")  # with fused multiply-add, and with SSE alone
 ENVIRONMENTS = [
     {"OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "1"},
     {"OPENBLAS_NUM_THREADS": "2", "LC_ALL": "de_DE.UTF-8", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "2"},
@@ -36,3 +41,23 @@ def test_every_artifact_has_the_same_bytes_in_another_environment(
     first, second = ({name: stage["outs"] for name, stage in lock["stages"].items()} for lock in locks)
     assert {"plot@first", "plot@second"} <= first.keys()
     assert first == second
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the kernels are those of x86-64")
+def test_on_another_kind_of_processor_only_rounding_differs(
+    tmp_path: Path, mirror: Path, write_parameters: Write
+) -> None:
+    parameters, outs = [], []
+    for kernels in KERNELS:
+        project = Project(tmp_path / kernels, mirror, write_parameters)
+        project.set({"models.first.updates": 100})
+        project.repro("evaluate@first", OPENBLAS_CORETYPE=kernels)
+        network, *_ = models.load(project.folder / "models/first.npz")
+        parameters.append(np.concatenate([theta.ravel() for theta in network.parameters.values()]))
+        lock = YAML(typ="safe").load(project.folder / "dvc.lock")
+        outs.append({name: stage["outs"] for name, stage in lock["stages"].items() if name.startswith(DATA)})
+    first, second = parameters
+    assert not np.array_equal(first, second), "the kernels are the same: this tests nothing"
+    assert np.linalg.norm(first - second) < 1e-5 * np.linalg.norm(first)
+    assert outs[0] == outs[1] != {}

@@ -25,7 +25,7 @@ from stages.parameters import Model
 
 pytestmark = pytest.mark.filterwarnings("ignore:Reading `.npy` or `.npz` file required additional header parsing")
 fuzz = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
@@ -108,7 +108,7 @@ def with_python(content: bytes, header: bool) -> list[list[float]]:
     return [[float(row[places[name]]) for name in NAMES] for row in rows]
 
 
-@fuzz
+@settings(fuzz, max_examples=fuzz.max_examples // 3)  # a table takes longer than the others
 @given(st.booleans().flatmap(lambda header: st.tuples(st.just(header), damaged(TABLE, CSV_TOKENS))))
 def test_csv(tmp_path: Path, drawn: tuple[bool, bytes]) -> None:
     header, content = drawn

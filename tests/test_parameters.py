@@ -67,7 +67,7 @@ def test_keys_that_may_be_left_out_have_their_defaults() -> None:
         ("initializer", {"name": "uniform", "low": 1, "high": 0}, "low must be less than high"),
         ("schedule", {"name": "steps"}, "schedule: at is missing"),
         ("schedule", {"name": "steps", "at": [5, 5]}, "must list ascending numbers of updates"),
-        ("split", "nowhere", "must be one of kaggle, standard, not 'nowhere'"),
+        ("split", "nowhere", "must be one of .*kaggle, standard, not 'nowhere'"),
         ("early_stopping", 3, "needs splits.kaggle.validation above 0"),
         ("batch_sise", 3, "batch_sise is not a known key"),
         ("seed", None, "seed is None: should be a valid integer"),

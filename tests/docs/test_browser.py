@@ -1,16 +1,21 @@
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Route
+
+pytestmark = pytest.mark.slow
 
 # Rule and element of what axe finds in the theme itself.
 BASELINE = {("aria-dialog-name", ".md-search")}
 
 # In place of the search index, which takes a while to load with each page.
 NO_SEARCH = '{"config": {"lang": ["en"], "separator": " ", "pipeline": [], "fields": {}}, "docs": []}'
+
+OPEN = "() => document.querySelectorAll('details').forEach(details => details.open = true)"
 
 WIDER_THAN_THE_PAGE = """() => {
     const scrolls = element => element && element !== document.body &&
@@ -20,15 +25,40 @@ WIDER_THAN_THE_PAGE = """() => {
         .map(element => element.outerHTML.slice(0, 120));
 }"""
 
+WIDER_THAN_THEIR_BOX = """selector => [...document.querySelectorAll(selector)]
+    .filter(box => box.scrollWidth > box.clientWidth + 1)
+    .map(box => (box.closest("[id]") || box).id + " " + box.textContent.slice(0, 80))"""
+
+# Formulas without a size, error boxes, and TeX or references that a reader sees outside code.
+NOT_DRAWN = r"""() => {
+    const faults = [...document.querySelectorAll(".md-content .katex-html")]
+        .filter(formula => !formula.getBoundingClientRect().width || !formula.getBoundingClientRect().height)
+        .concat(...document.querySelectorAll(".katex-error, .arithmatex"))
+        .map(element => element.outerHTML.slice(0, 120));
+    const texts = document.createTreeWalker(document.querySelector(".md-content"), NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const shown = !texts.currentNode.parentElement.closest("pre, code, script, style, .katex-mathml");
+        if (shown && /\\[a-zA-Z(\[]|\$|@eq:|\[@/.test(texts.currentNode.data)) faults.push(texts.currentNode.data);
+    }
+    return faults;
+}"""
+
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (380, "dark")])
 def test_every_page_loads_and_fits(browser: "Browser", address: str, pages: list[str], width: int, scheme: Any) -> None:
     faults: list[str] = []
+
+    def allow(route: "Route") -> None:
+        if route.request.url.startswith((address, "data:")):
+            route.fallback()
+        else:
+            faults.append(route.request.url)
+            route.abort()
+
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     context.set_default_timeout(120_000)  # the machine may be busy
     context.route("**/search_index.json", lambda route: route.fulfill(body=NO_SEARCH, content_type="application/json"))
-    own = (address, "data:")
-    context.on("request", lambda request: None if request.url.startswith(own) else faults.append(request.url))
+    context.route("**/*", allow)
     context.on("response", lambda response: faults.append(response.url) if response.status >= 400 else None)
     context.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     context.on("weberror", lambda error: faults.append(str(error.error)))
@@ -36,14 +66,54 @@ def test_every_page_loads_and_fits(browser: "Browser", address: str, pages: list
     for path in pages:
         page = context.new_page()
         page.goto(address + path)
-        faults += [f"{path}: {element}" for element in page.evaluate(WIDER_THAN_THE_PAGE)]
+        page.evaluate(OPEN)
+        found = page.evaluate(WIDER_THAN_THE_PAGE) + page.evaluate(NOT_DRAWN)
+        if width > 1000:
+            found += page.evaluate(WIDER_THAN_THEIR_BOX, ".formula, .md-typeset__scrollwrap")
         if page.evaluate("document.documentElement.scrollWidth") > width:
-            faults.append(f"{path} is wider than {width}")
+            found.append("the whole page")
+        faults += [f"{path}: {fault}" for fault in found]
         backgrounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         page.close()
     context.close()
     assert faults == []
     assert (backgrounds == {"rgb(255, 255, 255)"}) == (scheme == "light")
+
+
+def test_every_page_fits_on_paper(browser: "Browser", address: str, pages: list[str]) -> None:
+    faults = []
+    context = browser.new_context(viewport={"width": 680, "height": 1000})  # A4 less margins of 15 mm
+    context.set_default_timeout(120_000)
+    context.route("**/search_index.json", lambda route: route.fulfill(body=NO_SEARCH, content_type="application/json"))
+    for path in pages:
+        page = context.new_page()
+        page.emulate_media(media="print")
+        page.goto(address + path)
+        boxes = ".formula, .md-typeset__scrollwrap, .md-content pre > code, .graph"
+        found = page.evaluate(WIDER_THAN_THEIR_BOX, boxes) + page.evaluate(WIDER_THAN_THE_PAGE)
+        faults += [f"{path}: {fault}" for fault in found]
+        page.close()
+    context.close()
+    assert faults == []
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_the_notation_card_is_one_page_of_paper(browser: "Browser", address: str, paper: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{address}notation-card/")
+    pdf = page.pdf(format=paper)
+    page.close()
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+
+
+def test_answers_are_printed_with_their_questions(browser: "Browser", address: str) -> None:
+    page = browser.new_page()
+    page.emulate_media(media="print")
+    page.goto(f"{address}derivations/softmax/")
+    answers = page.locator("details.success > p")
+    assert answers.count() >= 3
+    assert all(box and box["height"] > 10 for box in (answer.bounding_box() for answer in answers.all()))
+    page.close()
 
 
 def test_formulas_are_there_without_javascript(browser: "Browser", address: str) -> None:
@@ -113,21 +183,24 @@ def test_the_search_finds_the_jacobian_of_the_softmax(browser: "Browser", addres
     page.close()
 
 
-@pytest.mark.parametrize(
-    ("path", "scheme"),
-    [("derivations/softmax/", "light"), ("derivations/softmax/", "dark"), ("pipeline/", "light"), ("api/nn/", "dark")],
-)
-def test_axe_finds_nothing_serious(browser: "Browser", address: str, npm: Path, path: str, scheme: Any) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: "Browser", address: str, pages: list[str], npm: Path, scheme: Any) -> None:
+    axe = (npm / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     context = browser.new_context(color_scheme=scheme)
-    page = context.new_page()
-    page.goto(address + path)
-    page.evaluate((npm / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
-    violations = page.evaluate("axe.run().then(results => results.violations)")
-    serious = {
-        (violation["id"], " ".join(map(str, node["target"])))
-        for violation in violations
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    }
+    context.set_default_timeout(300_000)
+    context.route("**/search_index.json", lambda route: route.fulfill(body=NO_SEARCH, content_type="application/json"))
+    faults = set()
+    for path in pages:
+        if path in ("api/programs/", "api/shared/"):  # made as api/nn/ is, and long
+            continue
+        page = context.new_page()
+        page.goto(address + path)
+        page.evaluate(OPEN)
+        page.evaluate(axe)
+        part = "document" if path == "./" else "'.md-content'"  # what is around the content is the same everywhere
+        for violation in page.evaluate(f"axe.run({part}).then(results => results.violations)"):
+            if violation["impact"] in ("serious", "critical"):
+                faults |= {(path, violation["id"], " ".join(map(str, node["target"]))) for node in violation["nodes"]}
+        page.close()
     context.close()
-    assert serious - BASELINE == set()
+    assert sorted(fault for fault in faults if fault[1:] not in BASELINE) == []

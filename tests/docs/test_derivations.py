@@ -46,6 +46,15 @@ def test_a_page_has_its_parts(page: Path) -> None:
     assert 2 <= exercises == sections["Exercises"].count('\n??? success "Answer"\n')
 
 
+@pages
+def test_a_page_has_its_proof(page: Path) -> None:
+    proof = ROOT / "tests" / "derivations" / f"test_{page.stem.replace('-', '_')}.py"
+    text = proof.read_text(encoding="utf-8")
+    assert f"docs/derivations/{page.name}" in text.partition("\n")[0]
+    assert "import sympy" in text
+    assert "\ndef test_" in text
+
+
 def test_every_page_is_in_the_navigation_in_one_order() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
     listed = re.findall(r"derivations/(\S+)\.md", navigation)

@@ -123,12 +123,15 @@ def test_models_show_those_that_are_measured_and_name_the_others(folder: Path) -
     assert "Not measured yet" not in results.models()
 
 
-def test_a_figure_is_shown_only_if_it_is_there(folder: Path) -> None:
+def test_a_figure_is_shown_if_it_is_there_with_a_link_to_its_svg(folder: Path) -> None:
     absent = "`figures/first/a.png` is not there yet; `make repro` makes it."
     assert results.figure_of_first_model("a.png", "digits") == absent
     (folder / "figures/first").mkdir(parents=True)
     (folder / "figures/first/a.png").write_bytes(b"")
     assert results.figure_of_first_model("a.png", "digits") == "![first: digits](figures/first/a.png)"
+    (folder / "figures/first/a.svg").write_bytes(b"")
+    image = "[![first: digits](figures/first/a.png)](figures/first/a.svg)"
+    assert results.figure_of_first_model("a.png", "digits") == image
 
 
 def test_write_ups_are_credited(folder: Path) -> None:
@@ -142,7 +145,7 @@ def test_verdicts_are_counted_and_linked(measured: Path) -> None:
     text = results.verdicts()
     assert text.startswith("Of 3 claims: 1 claimed below what is measured, 1 contradicted, 1 consistent.\n\n| ")
     assert rows(text)[2:] == [
-        ["[W1.1](#w1-1)", "It reaches 85 %.", "claimed below what is measured"],
+        ["[W1.1](#w1-1)", "It reaches 85\u00a0%.", "claimed below what is measured"],
         ["[W2.1](#w2-1)", r"More \| is \[better\](x).", "contradicted"],
         ["[W2.2](#w2-2)", "Divide.", "consistent"],
     ]
@@ -152,14 +155,14 @@ def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
     text = results.claims()
     assert "#### W1.1: claimed below what is measured {#w1-1}\n" in text
     claim = section(text, "w1-1")
-    assert "**Claim.** It reaches 85 %.\n\n**Measured.** It reaches 87.5%.\n" in claim
+    assert "**Claim.** It reaches 85\u00a0%.\n\n**Measured.** It reaches 87.5%.\n" in claim
     assert rows(claim)[2:] == [
         [
             "accuracy",
-            "85 %",
-            "87.50 %",
-            "1.25 %",
-            "86.25 % to 88.75 % for one more run",
+            "85\u00a0%",
+            "87.50\u00a0%",
+            "1.25\u00a0%",
+            "86.25\u00a0% to 88.75\u00a0% for one more run",
             "4",
             "claimed below what is measured",
         ]
@@ -169,10 +172,10 @@ def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
 def test_a_difference_is_told_from_a_number_and_a_share_from_a_plain_number(measured: Path) -> None:
     claim = section(results.claims(), "w2-1")
     assert r"Less\_is\_more." in claim
-    gain, cost = rows(claim)[2:]
-    assert gain[1] == ""
-    assert gain[4] == "-2.00 % to -1.00 % for the mean"
-    assert (cost[2], cost[4], cost[6]) == ("2.5", "2.25 to 2.75 for one more run", "")
+    head, _, gain, cost = rows(claim)
+    assert "Claimed" not in head
+    assert gain[3] == "-2.00\u00a0% to -1.00\u00a0% for the mean"
+    assert (cost[1], cost[3], cost[5]) == ("2.5", "2.25 to 2.75 for one more run", "")
 
 
 def test_warnings_are_kept_apart_from_the_other_claims(measured: Path) -> None:

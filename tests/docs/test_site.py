@@ -1,10 +1,14 @@
+import ast
 import json
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 LOADED = {"stylesheet", "icon", "preload", "modulepreload", "preconnect", "dns-prefetch", "prefetch"}
@@ -81,9 +85,46 @@ def test_every_formula_is_drawn(site: Path) -> None:
             assert left not in text, page
 
 
-def test_code_of_a_derivation_links_to_the_reference(site: Path) -> None:
-    text = (site / "derivations" / "softmax" / "index.html").read_text(encoding="utf-8")
-    assert re.search(r'href="\.\./\.\./api/nn/#stages\.nn\.softmax\.softmax_backward">', text)
+def test_code_of_a_derivation_links_to_the_reference_and_its_module_back(parsed: dict[str, Page]) -> None:
+    reference = parsed["api/nn/index.html"]
+    shown = 0
+    for source in sorted((ROOT / "docs" / "derivations").glob("*.md")):
+        page = parsed[f"derivations/{source.stem}/index.html"]
+        for path, name in re.findall(r'source="(\S+)\.py" object="(\S+)"', source.read_text(encoding="utf-8")):
+            anchor = f"{path.replace('/', '.')}.{name}"
+            assert f"../../api/nn/#{anchor}" in page.links, f"{source.stem}: {anchor}"
+            assert anchor in reference.anchors
+            assert f"../../derivations/{source.stem}/" in reference.links
+            shown += 1
+    assert shown > 30
+
+
+def test_every_public_name_is_in_the_reference(parsed: dict[str, Page]) -> None:
+    anchors = set().union(*(page.anchors for name, page in parsed.items() if name.startswith("api/")))
+    names = [
+        f"{'.'.join(path.relative_to(ROOT).with_suffix('').parts)}.{name}"
+        for path in sorted((ROOT / "stages").rglob("*.py"))
+        for name in _public(ast.parse(path.read_text(encoding="utf-8")).body)
+    ]
+    assert {"stages.nn.softmax.softmax", "stages.nn.affine.Affine.backward", "stages.nn.activation.ACTIVATIONS"} < set(
+        names
+    )
+    assert [name for name in names if name not in anchors] == []
+
+
+def _public(body: list[ast.stmt]) -> Iterator[str]:
+    """Yield the public names that a module or a class defines, those of classes with their members."""
+    for node in body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+        else:
+            names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+        for name in names:
+            if not name.startswith("_") and name != "model_config":
+                yield name
+                if isinstance(node, ast.ClassDef):
+                    yield from (f"{name}.{member}" for member in _public(node.body))
 
 
 def test_the_search_has_the_tex_and_no_drawn_formula(site: Path) -> None:

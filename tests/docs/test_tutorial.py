@@ -62,6 +62,8 @@ class Copy:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    if (ROOT / "stages/nn/softplus.py").exists():
+        pytest.skip("the tutorial was followed in this copy of the project")
     copy = Copy(tmp_path_factory.mktemp("project"))
     titles = copy.follow((ROOT / "docs/tutorial.md").read_text(encoding="utf-8"))
     assert len(titles) == 10

@@ -1,0 +1,1 @@
+"""What a reviewer of a change needs; no stage needs it."""

@@ -1,0 +1,112 @@
+"""A model of params.yaml in two revisions, by what the stages leave in git of it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from reviewing.revisions import Comparison, Revision
+from reviewing.significance import Paired, pair
+from stages.mnist import CLASSES
+
+
+class Results:
+    """What is in git of a model at a revision.
+
+    Parameters
+    ----------
+    revision : Revision
+        The revision.
+    name : str
+        The model's key in params.yaml.
+    row : object
+        What stands there, None if it is not there.
+
+    Attributes
+    ----------
+    row : object
+        As above.
+    files : dict
+        Texts of its files by their paths, None where one is not there.
+    history : str or None
+        Text of its training history.
+    metrics : dict
+        Content of metrics/<name>.json, an empty map if that is not there.
+    accuracy : float or None
+        On the test images, None if there are none or nothing was measured.
+    predictions : DataFrame or None
+        Columns label and predicted, a row for each test image.
+    confusion : ndarray or None
+        How often each class (row) was predicted as each class (column).
+    """
+
+    def __init__(self, revision: Revision, name: str, row: Any) -> None:
+        metrics = f"metrics/{name}.json"
+        history, confusion, predictions = (
+            f"metrics/{kind}/{name}.csv" for kind in ("history", "confusion", "predictions")
+        )
+        self.row = row
+        self.files = {path: revision.text(path) for path in (metrics, history, confusion, predictions)}
+        self.history = self.files[history]
+        self.metrics = revision.json(metrics)
+        match self.metrics:
+            case {"test": {"accuracy": float(accuracy)}}:
+                self.accuracy: float | None = accuracy
+            case _:
+                self.accuracy = None
+        self.predictions: pd.DataFrame | None = revision.table(predictions, ["label", "predicted"])
+        counts = revision.table(confusion, ["count"], CLASSES**2)
+        self.confusion = None if counts is None else counts["count"].to_numpy().reshape(CLASSES, CLASSES)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model in a base and in the workspace.
+
+    Attributes
+    ----------
+    name : str
+        Its key in params.yaml.
+    before, after : Results
+        What is in git of it.
+    """
+
+    name: str
+    before: Results
+    after: Results
+
+    @property
+    def state(self) -> str:
+        """Whether it is new, removed, changed or the same, by its results."""
+        if self.before.row is None:
+            return "new"
+        if self.after.row is None:
+            return "removed"
+        return "the same" if self.before.files == self.after.files else "changed"
+
+    @property
+    def has_new_history(self) -> bool:
+        """Whether the workspace has a training history that the base has not."""
+        return self.after.history not in (None, self.before.history)
+
+    @cached_property
+    def paired(self) -> Paired | str:
+        """How both do on the same test images, or why that is not known."""
+        before, after = self.before.predictions, self.after.predictions
+        if before is None or after is None:
+            return "predictions are missing"
+        if before.empty and after.empty:
+            return "no test images"
+        return pair(before, after) or "other test images"
+
+
+def read_models(comparison: Comparison) -> list[Model]:
+    """Return the models of both revisions, in the order of the workspace, those that are removed last."""
+    before, after = comparison.before.models(), comparison.after.models()
+    return [
+        Model(
+            name, Results(comparison.before, name, before.get(name)), Results(comparison.after, name, after.get(name))
+        )
+        for name in dict.fromkeys([*after, *before])
+    ]

@@ -1,0 +1,214 @@
+"""The report as a whole, on a small repository."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reviewing import report as module
+from reviewing.report import report
+from stages.errors import UserError
+from stages.reproductions import named
+from stages.splits import PARTS
+from tests.reviewing.repository import LABELS, Repository
+
+REPORT = Path("report/report.md")
+
+
+@pytest.fixture(autouse=True)
+def curves(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Put white pictures in place of those that take long to draw; return the histories that curves were asked of."""
+    asked: list[list[str]] = []
+
+    def draw_curves(base: str, histories: list[str], folder: Path) -> None:
+        asked.append(histories)
+        for history in histories:
+            Image.new("RGB", (9, 9)).save(folder / f"{Path(history).stem}-curves.png")
+
+    def draw(path: Path, *_: object) -> None:
+        Image.new("RGB", (9, 9)).save(path.with_suffix(".png"))
+
+    monkeypatch.setattr(module, "draw_curves", draw_curves)
+    monkeypatch.setattr(module, "draw_confusion", draw)
+    monkeypatch.setattr(module, "draw_digits", draw)
+    return asked
+
+
+def text(base: str = "main") -> str:
+    """Make the report and return it."""
+    report(base)
+    return REPORT.read_text(encoding="utf-8")
+
+
+def rows(table: str) -> list[list[str]]:
+    """Return the cells of the rows of the first table of a report."""
+    lines = [line for line in table.partition("<details")[0].splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def titles(written: str) -> list[str]:
+    return re.findall("<summary>(.*)</summary>", written)
+
+
+def put_images(repository: Repository, labels: list[int]) -> None:
+    """Put a split there that has test images with these labels."""
+    folder = repository.folder / "data/splits/kaggle"
+    folder.mkdir(parents=True)
+    np.save(folder / "X_test.npy", np.asfortranarray(np.full((784, len(labels)), 0.5, dtype=np.float32)))
+    np.save(folder / "y_test.npy", np.array(labels, dtype=np.uint8))
+    parts = dict.fromkeys(PARTS, 0) | {"test": len(labels)}
+    (folder / "split.json").write_text(json.dumps({"dataset": "MNIST", "parts": parts, "notes": []}))
+
+
+@pytest.mark.usefixtures("repository")
+def test_no_change_at_all() -> None:
+    written = text()
+    assert "Nothing differs" in written
+    assert titles(written) == []
+    assert [path.name for path in REPORT.parent.iterdir()] == ["report.md"]
+
+
+def test_a_change_has_its_numbers_in_the_first_table(repository: Repository) -> None:
+    claim = {
+        "write_up": "W3",
+        "measured": [{"quantity": named("accuracy", "test", 750), "seeds": 5, "sd": 0.05}],
+    }
+    repository.write("metrics/reproductions.json", json.dumps({"dataset": "MNIST", "claims": [claim]}))
+    repository.train("first", [0], learning_rate=0.2)
+    written = text()
+    assert rows(written) == [
+        [
+            "`first`",
+            "75.00 % → 97.50 %",
+            "↑ 22.50 points, better",
+            "yes, p = 0.0039: 9 newly right, 0 newly wrong",  # 2 / 2^9
+            "yes: the seed makes up to 19.63 points",  # 2.776 √2 0.05
+        ]
+    ]
+    assert "The same in both: `second`." in written
+    assert "with changes that are not committed" in written
+    assert titles(written) == [
+        "Parameters that differ: 1",
+        "Metrics that differ: 1",
+        "Stages that ran again: 1",
+        "What is missing: 1",
+        "Pictures of first",
+    ]
+
+
+def test_a_change_that_may_be_chance(repository: Repository) -> None:
+    repository.train("second", [0, *range(20, 28)])
+    (row,) = rows(text())
+    assert row[2:] == ["↑ 2.50 points, better", "no, p = 1: 9 newly right, 8 newly wrong", "not measured"]
+
+
+def test_added_and_removed_models(repository: Repository, curves: list[list[str]]) -> None:
+    repository.train("third", range(4))
+    repository.remove("first")
+    written = text()
+    assert rows(written) == [["`third`", "90.00 %", "new", "", ""], ["`first`", "75.00 %", "removed", "", ""]]
+    assert "| `evaluate@first` | removed |" in written
+    assert curves == [["metrics/history/third.csv"]]
+    assert "missing" not in written
+
+
+def test_a_base_without_some_files_says_how_to_get_them(repository: Repository) -> None:
+    repository.git("rm", "--quiet", "metrics/predictions/first.csv", "metrics/confusion/first.csv")
+    repository.commit()
+    repository.train("first", range(8))
+    written = text()
+    assert rows(written)[0][3] == "predictions are missing"
+    assert "- `metrics/predictions/first.csv` is not in git at `main`. Check that out, run `dvc repro`" in written
+    assert "Pictures" not in written
+
+
+def test_a_base_without_any_results(repository: Repository) -> None:
+    repository.git("switch", "--quiet", "--orphan", "empty")
+    repository.git("commit", "--quiet", "--allow-empty", "--message", "nothing")
+    repository.git("switch", "--quiet", "main")
+    assert [row[1:3] for row in rows(text("empty"))] == [["75.00 %", "new"], ["75.00 %", "new"]]
+
+
+def test_a_row_that_has_not_been_run(repository: Repository) -> None:
+    repository.write_parameters(Path(), {"models": {**repository.rows, "third": repository.row}})
+    written = text()
+    assert rows(written) == [["`third`", "not measured", "new", "", ""]]
+    assert (
+        "> **Not up to date:** what these stages read or made has changed since they ran: `evaluate@third`." in written
+    )
+
+
+def test_models_without_test_images(repository: Repository) -> None:
+    for loss in ("0.5", "0.4"):
+        repository.write(
+            "metrics/first.json", f'{{"dataset": "digits", "train": {{"cross_entropy": {loss}}}, "test": null}}'
+        )
+        repository.write("metrics/predictions/first.csv", "label,predicted\n")
+        repository.lock()
+        if loss == "0.5":
+            repository.commit()
+    assert rows(text()) == [["`first`", "no test images → no test images", "-", "no test images", "-"]]
+
+
+def test_other_test_images_are_not_compared(repository: Repository) -> None:
+    repository.train("first", range(8))
+    repository.write("metrics/predictions/first.csv", "label,predicted\n1,1\n2,2\n")
+    repository.write("metrics/confusion/first.csv", "count\n" + "1\n" * 100)
+    repository.lock()
+    written = text()
+    assert rows(written)[0][3] == "other test images"
+    assert "Pictures" not in written
+
+
+def test_a_changed_model_has_three_pictures(repository: Repository, curves: list[list[str]]) -> None:
+    put_images(repository, LABELS)
+    repository.train("first", range(8), losses=[3, 1])
+    written = text()
+    files = [f"first-{kind}.png" for kind in ("curves", "confusion", "digits")]
+    assert re.findall(r"!\[first: [^]]+\]\((.*)\)", written) == files
+    assert sorted(path.name for path in REPORT.parent.iterdir()) == sorted([*files, "report.md"])
+    assert curves == [["metrics/history/first.csv"]]
+    assert "missing" not in written
+
+
+def test_digits_that_cannot_be_drawn_say_why(repository: Repository) -> None:
+    repository.train("first", range(8))
+    assert "- The digits of `first` are not drawn. data/splits/kaggle/split.json: not there; run `dvc repro`" in text()
+    put_images(repository, LABELS[::-1])
+    assert "`first` are not drawn. data/splits/kaggle: has other test images than the predictions; run" in text()
+
+
+def test_the_report_is_replaced_as_a_whole(repository: Repository) -> None:
+    repository.train("first", range(8))
+    text()
+    assert Path("report/first-confusion.png").exists()
+    before = {path.name: path.read_bytes() for path in REPORT.parent.iterdir()}
+    text()
+    assert {path.name: path.read_bytes() for path in REPORT.parent.iterdir()} == before
+    repository.train("first", range(10))
+    text()
+    assert [path.name for path in REPORT.parent.iterdir()] == ["report.md"]
+
+
+def test_errors_leave_the_last_report(repository: Repository) -> None:
+    before = text()
+    repository.write("metrics/first.json", "{")
+    with pytest.raises(UserError, match=r"^metrics/first\.json in workspace: not what belongs there"):
+        report("main")
+    assert REPORT.read_text(encoding="utf-8") == before
+
+
+def test_the_command_takes_a_base(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.git("tag", "before")
+    repository.train("first", range(8))
+    repository.commit()
+    monkeypatch.setattr(sys, "argv", ["report", "--base", "before"])
+    module.main()
+    assert capsys.readouterr().out == "report/report.md is written\n"
+    assert "From `before`" in REPORT.read_text(encoding="utf-8")

@@ -1,0 +1,76 @@
+"""Experiments with DVC: one parameter, two values, in a copy of the project."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.pipeline import ROOT, Project, Write
+
+pytestmark = pytest.mark.slow
+
+KEY = "models.only.learning_rate"
+RATES = {"slow": 0.01, "fast": 0.2}
+
+
+def run(project: Project, *command: str) -> str:
+    """Run a command that must succeed, and return what it printed."""
+    done = project.run(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, mirror: Path, write_parameters: Write) -> Project:
+    """Return a project with one small model, run and committed, and run again in an experiment for each rate."""
+    project = Project(tmp_path_factory.mktemp("project"), mirror, write_parameters)
+    row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w3-relu-10"]
+    project.set({"models": {"only": row | {"updates": 20}}})
+    project.repro()
+    run(project, "git", "add", ".")
+    run(project, "git", "config", "user.name", "x")
+    run(project, "git", "config", "user.email", "x@example.org")
+    run(project, "git", "commit", "--quiet", "--message", "first")
+    for name, rate in RATES.items():
+        run(project, "dvc", "exp", "run", "--name", name, "--set-param", f"{KEY}={rate}")
+    return project
+
+
+@pytest.fixture(scope="module")
+def experiments(project: Project) -> dict[str, Any]:
+    """Return the experiments that `dvc exp show` lists under the last commit, by name."""
+    _, commit = json.loads(run(project, "dvc", "exp", "show", "--json"))
+    revisions = [experiment["revs"][-1] for experiment in commit["experiments"]]
+    return {revision["name"]: revision["data"] for revision in revisions}
+
+
+def test_show_lists_both_with_their_parameter(experiments: dict[str, Any]) -> None:
+    rates = {
+        name: data["params"]["params.yaml"]["data"]["models"]["only"]["learning_rate"]
+        for name, data in experiments.items()
+    }
+    assert rates == RATES
+
+
+def test_their_metrics_differ(experiments: dict[str, Any]) -> None:
+    loss = {
+        name: data["metrics"]["metrics/only.json"]["data"]["test"]["cross_entropy"]
+        for name, data in experiments.items()
+    }
+    assert loss["fast"] < loss["slow"]
+
+
+def test_diff_shows_the_parameter_and_what_came_of_it(project: Project) -> None:
+    difference = json.loads(run(project, "dvc", "exp", "diff", "slow", "fast", "--json"))
+    assert list(difference["params"]["params.yaml"]) == [KEY]
+    assert difference["metrics"]["metrics/only.json"]["test.cross_entropy"]["diff"] < 0
+
+
+def test_there_is_nothing_to_run_after_one_is_applied(project: Project) -> None:
+    run(project, "dvc", "exp", "apply", "slow")
+    assert project.repro() == []
+    run(project, "git", "restore", ".")
+    run(project, "dvc", "checkout")
+    assert project.repro() == []
