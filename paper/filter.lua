@@ -16,7 +16,7 @@ local function formula(math)
   math.text = math.text:gsub("%s*\\label{[^}]*}", "")
   local plain = pandoc.Pandoc({ pandoc.Plain({ pandoc.Math("InlineMath", math.text) }) })
   local body = pandoc.write(plain, "typst", { wrap_text = "none" }):match("^%$(.*)%$%s*$")
-  body = body:gsub("dot%.circle", "dot.o")
+  body = body:gsub("dot%.circle", "dot.o"):gsub("sans%(T%)", "upright(sans(T))")
   for name in math.text:gmatch("\\operatorname{(%a+)}") do
     body = body:gsub('"' .. name .. '"', 'op("' .. name .. '")')
   end
@@ -36,15 +36,19 @@ local function reference(cite)
 end
 
 -- A link to a derivation names its section; another page of the site is not in the paper.
-local function link(element)
-  local page = element.target:match("^([%w_-]+)%.md$")
-  if element.target:match("write%-ups%.md$") then page = "write-ups" end
-  if page then
-    local inlines = element.content
-    inlines:extend({ typst("~(#ref(<sec:" .. page .. ">))") })
-    return inlines
+local function links(inlines)
+  for i, element in ipairs(inlines) do
+    if element.t == "Link" then
+      local page = element.target:match("^([%w_-]+)%.md$") or element.target:match("(write%-ups)%.md$")
+      local before = inlines[i - 1]
+      local bracketed = before and before.t == "Str" and before.text:match("%($")
+      if page then
+        element.content:insert(typst((bracketed and ", #ref(<sec:" or "~(#ref(<sec:") .. page .. (bracketed and ">)" or ">))")))
+      end
+      if page or not element.target:match("^https?:") then inlines[i] = pandoc.Span(element.content) end
+    end
   end
-  if not element.target:match("^https?:") then return element.content end
+  return inlines
 end
 
 local function figure(element)
@@ -57,31 +61,88 @@ local function figure(element)
   return blocks
 end
 
+local COLUMNS = 98 -- of a listing at its usual size
+
 local function listing(code)
   local title = code.attributes.title
   if not title then return nil end
-  local label = "lst:" .. title:gsub("[^%w]+", "-")
-  if shown[title] then return pandoc.Para({ pandoc.Code(title:match("[%w_.]+$")), typst(" is #ref(<" .. label .. ">).") }) end
-  shown[title] = true
-  return { block("#listing(" .. quoted(title) .. ")["), code, block("] <" .. label .. ">") }
+  local columns = COLUMNS
+  for line in code.text:gmatch("[^\n]+") do columns = math.max(columns, utf8.len(line)) end
+  shown[title] = "lst:" .. title:gsub("[^%w]+", "-")
+  return {
+    block("#listing(" .. quoted(title) .. (", scale: %d%%)["):format(100 * COLUMNS // columns)),
+    code,
+    block("] <" .. shown[title] .. ">"),
+  }
 end
 
--- A table may go over several pages only if it is a long one.
+-- A listing that has been shown is named by its number, at the end of the paragraph before it.
+local function listings(blocks)
+  local kept, again = pandoc.Blocks({}), pandoc.List({})
+  local function name()
+    if #again == 0 then return end
+    local names = typst(table.concat(again, " and ") .. ".")
+    kept[#kept].content:extend({ pandoc.Space(), pandoc.Str("see"), pandoc.Space(), names })
+    again = pandoc.List({})
+  end
+  for _, element in ipairs(blocks) do
+    local label = element.t == "CodeBlock" and shown[element.attributes.title]
+    if label then
+      again:insert("#ref(<" .. label .. ">);")
+    else
+      name()
+      kept:extend(element.t == "CodeBlock" and listing(element) or { element })
+    end
+  end
+  name()
+  return kept
+end
+
+-- A table may go over several pages only if its rows are long.
 local function whole(element)
-  if #element.bodies[1].body > 12 then return nil end
+  if #pandoc.utils.stringify(element) > 90 * #element.bodies[1].body then return nil end
   return { block("#[#show figure: set block(breakable: false)"), element, block("]") }
 end
 
+local function displayed(element)
+  local math = element and element.t == "Para" and #element.content == 1 and element.content[1]
+  return math and math.mathtype == "DisplayMath"
+end
+
+-- What leads to a displayed formula stays with it, and so does a paragraph between two headings.
+local function leading(blocks)
+  local function heading(i) return blocks[i] and blocks[i].t == "Header" end
+  local leads = pandoc.List({})
+  for i, element in ipairs(blocks) do
+    local between = heading(i - 1) and heading(i + 1)
+    if element.t == "Para" and (between or displayed(blocks[i + 1])) and not displayed(element) then leads:insert(element) end
+  end
+  for _, element in ipairs(leads) do
+    element.content:insert(1, typst("#lead["))
+    element.content:insert(typst("]"))
+  end
+  return blocks
+end
+
+-- A derivation goes one level down; its tables are as wide as what is in them, and their columns begin with capitals.
+local DERIVATION = {
+  Header = function(header)
+    header.level = header.level + 1
+    return header
+  end,
+  Table = function(element)
+    for i, column in ipairs(element.colspecs) do element.colspecs[i] = { column[1], nil } end
+    for _, cell in ipairs(element.head.rows[1].cells) do
+      local first = cell.contents[1] and cell.contents[1].content[1]
+      if first and first.t == "Str" then first.text = first.text:gsub("^%l", string.upper) end
+    end
+    return element
+  end,
+}
+
 local function division(element)
   local class = element.classes[1]
-  if class == "derivation" then
-    return element.content:walk({
-      Header = function(header)
-        header.level = header.level + 1
-        return header
-      end,
-    })
-  end
+  if class == "derivation" then return element.content:walk(DERIVATION) end
   local head = class == "remark" and "remark(" .. quoted(element.attributes.title) .. ")" or class
   element.content:insert(1, block("#" .. head .. "["))
   element.content:insert(block("]"))
@@ -89,6 +150,7 @@ local function division(element)
 end
 
 return {
-  { Math = formula, Cite = reference, Link = link, Figure = figure, CodeBlock = listing, Table = whole },
+  { Blocks = leading },
+  { Math = formula, Cite = reference, Inlines = links, Figure = figure, Table = whole, Blocks = listings },
   { Div = division },
 }

@@ -25,7 +25,7 @@ PLACE = "<!-- derivations -->"
 LEFT_OUT = ("Check", "Exercises")
 FORMAT = "markdown-auto_identifiers-implicit_header_references"
 WORDING = (  # what a page says of itself, and of what is left out
-    (r"\bon (this|these) page(s?)\b", r"in \1 section\2"),
+    (r"\bon (this|these|\[the)\s+page(s?)\b", r"in \1 section\2"),
     (r"\bpage(s?)\b", r"section\1"),
     (r"\bcheck below\b", "check on the site"),
     (r"\b(exercise \d+)\b", r"\1 on the site"),
@@ -132,7 +132,7 @@ def typeset() -> str:
     """
     options = [f"--template={ROOT / TEMPLATE}", f"--lua-filter={ROOT / FILTER}", "--wrap=none", "--fail-if-warnings"]
     try:
-        text: str = pypandoc.convert_text(markdown(), "typst", format=FORMAT, extra_args=options)
+        text: str = pypandoc.convert_text(markdown(), "typst-smart", format=FORMAT, extra_args=options)
     except RuntimeError as error:
         raise UserError(f"{TEXT}: {error}") from None
     return text

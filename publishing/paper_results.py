@@ -1,6 +1,6 @@
 """What was measured, as sentences and tables of Markdown for the paper; its executed blocks print them.
 
-Every number is read from metrics/, benchmarks/results.json, params.yaml or stages/write_ups.yaml, or computed here.
+Every number is read from metrics/, benchmarks/, params.yaml or stages/write_ups.yaml, or computed here.
 """
 
 import functools
@@ -25,7 +25,9 @@ from stages.parameters import load as load_parameters
 REPRODUCTIONS = Path("metrics/reproductions.json")
 ABLATIONS = Path("metrics/ablations.json")
 BENCHMARKS = Path("benchmarks/results.json")
+GRADIENTS = Path("benchmarks/gradients.json")
 WRITE_UPS = Path("stages/write_ups.yaml")
+REQUIREMENTS = Path("requirements.txt")
 
 
 class Quantity(BaseModel):
@@ -46,6 +48,7 @@ class Claim(BaseModel):
     """A claim with its verdict."""
 
     id: str
+    kind: str
     claim: str
     verdict: str
     finding: str
@@ -55,9 +58,7 @@ class Claim(BaseModel):
 class Reproductions(BaseModel):
     """What the paper shows of metrics/reproductions.json."""
 
-    dataset: str
     notes: list[str]
-    reading: str
     claims: list[Claim]
 
 
@@ -76,7 +77,7 @@ class Ablations(BaseModel):
     """What the paper shows of metrics/ablations.json."""
 
     notes: list[str]
-    reading: str
+    images: dict[str, int]
     rows: list[Ablation]
 
 
@@ -111,6 +112,21 @@ class Benchmarks(BaseModel):
     cold_start: ColdStart
 
 
+class Gradient(BaseModel):
+    """How far the gradients of something are from those of each engine; None where an engine cannot compute them."""
+
+    gradient: str
+    entries: int
+    errors: dict[str, float | None]
+
+
+class Gradients(BaseModel):
+    """What the paper shows of benchmarks/gradients.json."""
+
+    versions: dict[str, str]
+    gradients: list[Gradient]
+
+
 @dataclass(frozen=True)
 class Results:
     """Everything measured that the paper shows."""
@@ -120,6 +136,7 @@ class Results:
     reproductions: Reproductions
     ablations: Ablations
     benchmarks: Benchmarks
+    gradients: Gradients
 
 
 Content = TypeVar("Content", bound=BaseModel)
@@ -151,17 +168,21 @@ def load() -> Results:
         _read(REPRODUCTIONS, Reproductions, "dvc repro"),
         _read(ABLATIONS, Ablations, "dvc repro"),
         _read(BENCHMARKS, Benchmarks, "make bench"),
+        _read(GRADIENTS, Gradients, "make bench"),
     )
 
 
 def plain(text: str) -> str:
-    """Return a text with what Markdown would read as markup escaped."""
-    return re.sub(r"([\\*_\[\]<>$@^~|#])", r"\\\1", text)
+    """Return a text with what Markdown would read as markup escaped, and its minus signs, percents and powers set."""
+    text = re.sub(r"(?<![\w-])-(?=[\w(])|(?<=[A-Z\d] )-(?= \d?[A-Z]\d?\b)", "\N{MINUS SIGN}", text)
+    text = re.sub(r"(?<=\d) %", "%", text)
+    text = re.sub(r"([\\*_\[\]<>$@^~|#])", r"\\\1", text)
+    return re.sub(r"\b1e-(\d+)\b", r"$10^{-\1}$", text)
 
 
 def percent(share: float) -> str:
     """Return a share in percent."""
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}%"
 
 
 def listed(words: Sequence[str]) -> str:
@@ -176,11 +197,11 @@ def table(label: str, caption: str, header: Sequence[str], rows: Iterable[Sequen
     return "\n".join(f"| {line} |" for line in lines) + f"\n\n: {caption} {{#tbl:{label}}}\n"
 
 
-def figure(path: str, label: str, caption: str, alternative: str, sentence: str, width: int = 100) -> str:
-    """Return a figure with the sentence that refers to it, or nothing where the figure was not made."""
+def figure(path: str, label: str, caption: str, alternative: str, width: int = 100) -> str:
+    """Return a figure; raise UserError where the pipeline has not drawn it."""
     if not (ROOT / path).exists():
-        return ""
-    return f'{sentence}\n\n![{caption}]({path}){{#fig:{label} width={width}% alt="{alternative}"}}\n'
+        raise UserError(f"{path}: not there; run `dvc repro`, which makes it")
+    return f'![{caption}]({path}){{#fig:{label} width={width}% alt="{alternative}"}}\n'
 
 
 def first_model() -> str:
@@ -204,7 +225,9 @@ def notice() -> str:
 
 def network(row: Model) -> str:
     """Return the layers of a model in a few words."""
-    return f"{breakable('-'.join(map(str, row.layer_sizes)))}, {row.activation or 'linear'}"
+    activation = {None: "linear", "relu": "ReLU"}.get(row.activation, row.activation)
+    dropout = f", dropout {row.dropout:g}" if row.dropout else ""
+    return f"{breakable('-'.join(map(str, row.layer_sizes)))}, {activation}{dropout}"
 
 
 def breakable(text: str) -> str:
@@ -217,22 +240,43 @@ def length(row: Model) -> str:
     return f"{row.updates:,} updates" if row.updates else f"{row.epochs:,} epochs"
 
 
+def splits() -> str:
+    """Return an item for each split: how many images of what, and what is kept out of training."""
+    items = []
+    for name, split in load().parameters.splits.items():
+        source = "the training images" if split.source == "data/raw" else f"`{split.source}`"
+        kept = [f"{split.held_out:,} of them held out of training"] if split.held_out else []
+        if split.validation:
+            kept.append(f"{100 * split.validation:g}% of the rest kept for validation")
+        items.append(", ".join([f"- `{name}`: {split.images:,} of {source}, shuffled with seed {split.seed}", *kept]))
+    return ";\n".join(items) + ".\n"
+
+
 def protocol_table() -> str:
     """Return how each model is trained, from params.yaml."""
     rows = []
     for name, row in load().parameters.models.items():
         start, optimizer, schedule = (
-            " ".join(str(value) for value in options.values())
-            for options in (row.model_dump(mode="json")[key] for key in ("initializer", "optimizer", "schedule"))
+            member(row.model_dump(mode="json")[family]) for family in ("initializer", "optimizer", "schedule")
         )
-        batch = "all" if row.batch_size is None else f"{row.batch_size:,}"
+        decay = f", weight decay {row.weight_decay:g}" if row.weight_decay else ""
         rate = f"{row.learning_rate:g}" + ("" if schedule == "constant" else f", {schedule}")
-        rows.append(
-            [f"`{name}`", network(row), plain(start), plain(optimizer), plain(rate), batch, length(row), row.split]
-        )
-    header = ["model", "network", "weights at the start", "optimizer", "rate", "batch", "length", "split"]
+        batch = "all" if row.batch_size is None else f"{row.batch_size:,}"
+        trained = f"{length(row)}, early stopping {row.early_stopping}" if row.early_stopping else length(row)
+        cells = [f"`{name}`", network(row), start, optimizer + decay, rate, batch, trained, row.split, str(row.seed)]
+        rows.append(cells)
+    header = ["Model", "Network", "First weights", "Optimizer", "Rate", "Batch", "Length", "Split", "Seed"]
     caption = "The models and how they are trained, from `params.yaml`."
-    return table("models", caption, header, rows, [16, 13, 13, 11, 14, 6, 11, 9])
+    return table("models", caption, header, rows, [23, 13, 14, 10, 11, 6, 10, 9, -5])
+
+
+def member(options: dict[str, Any]) -> str:
+    """Return a member of a family as in params.yaml, with its options in brackets."""
+    name, *rest = options.items()
+    given = ", ".join(
+        f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in rest
+    )
+    return plain(f"{name[1].replace('-', ' ')} ({given})" if given else name[1].replace("-", " "))
 
 
 def results_table() -> str:
@@ -242,10 +286,10 @@ def results_table() -> str:
         parts = [_accuracy(part) for part in (metrics.train, metrics.held_out, metrics.test)]
         rows.append([f"`{name}`", *parts, f"{metrics.test.cross_entropy:.3f}" if metrics.test else "-"])
     caption = (
-        "Accuracy in percent with its 95 % Wilson interval, and mean cross-entropy on the test part. "
+        "Accuracy in percent with its 95% Wilson interval, and mean cross-entropy on the test part. "
         f"Data: {plain(datasets())}."
     )
-    header = ["model", "training", "held out", "test", "cross-entropy"]
+    header = ["Model", "Training", "Held out", "Test", "Cross-entropy"]
     return table("results", caption, header, rows, [19, 18, 18, 18, -11])
 
 
@@ -267,21 +311,20 @@ def headline() -> str:
     ]
     reached = listed([f"{percent(part.accuracy)} of {words}" for words, part in parts if part])
     sizes = "-".join(map(str, row.layer_sizes))
-    return f"After {length(row)} of training the {sizes} network classifies {reached} correctly."
+    return f"After {length(row)} a {sizes} network classifies {reached} correctly."
 
 
 def verdict_counts() -> str:
     """Return how many claims got which verdict, in words for a sentence."""
-    verdicts = [claim.verdict for claim in load().reproductions.claims]
+    verdicts = [claim.verdict.removeprefix("claimed ") for claim in load().reproductions.claims]
     return listed([f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts)])
 
 
-def _quantity(value: float, unit: str) -> str:
-    return percent(value) if unit == "share" else f"{value:.3g}"
-
-
-def _difference(value: float, unit: str) -> str:
-    return f"{100 * value:.1f}" if unit == "share" else f"{value:.3g}"
+def _rounded(value: float, unit: str, rounding: float) -> str:
+    """Return a value with as many decimals as a number rounded by at most `rounding` has."""
+    scale, sign = (100, "%") if unit == "share" else (1, "")
+    decimals = max(0, math.ceil(-math.log10(2 * scale * rounding) - 1e-9)) if rounding else 1
+    return f"{scale * value:.{decimals}f}{sign}"
 
 
 def numbers_table() -> str:
@@ -292,24 +335,25 @@ def numbers_table() -> str:
             if measured.claimed is None:
                 continue
             unit = measured.unit
-            low, high = (_quantity(end, unit) for end in measured.interval)
+            finer = 0.0005 if unit == "share" else measured.rounding / 10
+            mean, sd, low, high = (_rounded(x, unit, finer) for x in (measured.mean, measured.sd, *measured.interval))
             rows.append(
                 [
                     claim.id,
                     plain(measured.quantity),
-                    _quantity(measured.claimed, unit),
-                    f"{_quantity(measured.mean, unit)} ± {_quantity(measured.sd, unit)}",
+                    _rounded(measured.claimed, unit, measured.rounding),
+                    f"{mean} ± {sd}",
                     f"{low} to {high}",
                     str(measured.seeds),
                     measured.verdict or "",
                 ]
             )
     caption = (
-        "Numbers that the write-ups claim, and what was measured: mean and standard deviation over the seeds, and the "
-        "interval in which one more run is expected with a probability of 95 %."
+        "Numbers that the write-ups claim, and what was measured: mean and standard deviation over the seeds, the "
+        "interval in which one more run is expected with a probability of 95%, and the verdict."
     )
-    header = ["claim", "quantity", "claimed", "measured", "interval", "seeds", "verdict"]
-    return table("numbers", caption, header, rows, [6, 28, -9, 15, 17, -6, 19])
+    header = ["Claim", "Quantity", "Claimed", "Measured", "Interval", "Seeds", "Verdict"]
+    return table("numbers", caption, header, rows, [6, 29, -8, 17, 17, -6, 17])
 
 
 def comparisons_table() -> str:
@@ -319,49 +363,63 @@ def comparisons_table() -> str:
         for measured in claim.measured:
             if measured.claimed is not None or measured.verdict is None:
                 continue
-            unit = measured.unit
-            low, high = (_difference(end, unit) for end in measured.interval)
-            mean = _difference(measured.mean, unit)
+            mean, low, high = (_difference(x, measured.unit) for x in (measured.mean, *measured.interval))
             rows.append(
                 [claim.id, plain(measured.quantity), mean, f"{low} to {high}", str(measured.seeds), measured.verdict]
             )
     if not rows:
         return ""
     caption = (
-        "What claims compare: the mean difference, in percentage points where it is one of accuracies, its 95 % "
-        "confidence interval over the seeds, and the verdict."
+        "What claims compare: the mean difference, in percentage points where it is one of accuracies, its 95% "
+        "confidence interval over the seeds, and the verdict on this part of the claim."
     )
-    header = ["claim", "difference", "mean", "interval", "seeds", "verdict"]
+    header = ["Claim", "Difference", "Mean", "Interval", "Seeds", "Verdict"]
     return table("comparisons", caption, header, rows, [6, 37, -9, 18, -6, 16])
 
 
+def _difference(value: float, unit: str) -> str:
+    return f"{100 * value:.2f}" if unit == "share" else f"{value:.3g}"
+
+
 def claims_table() -> str:
-    """Return every claim with its verdict and what was measured, in words."""
-    rows = [[c.id, plain(c.claim), c.verdict, plain(c.finding)] for c in load().reproductions.claims]
+    """Return every claim with its verdict and what was measured, in words; the warnings have a table of their own."""
+    rows = [
+        [c.id, plain(c.claim), c.verdict, "See @tbl:warnings." if c.kind == "ablation" else plain(c.finding)]
+        for c in load().reproductions.claims
+    ]
     caption = "Every claim of the five write-ups, its verdict, and what was measured."
-    return table("claims", caption, ["claim", "what is claimed", "verdict", "what was measured"], rows, [6, 28, 13, 53])
+    return table("claims", caption, ["Claim", "What is claimed", "Verdict", "What was measured"], rows, [6, 28, 13, 53])
 
 
 def write_ups_table() -> str:
     """Return the five write-ups: their authors and titles, networks, training and data as they state them."""
     rows = []
     for entry in schema.read(WRITE_UPS)["write_ups"]:
-        source = ", ".join(str(part) for part in (entry["author"], entry["title"], entry["year"]) if part)
+        parts = [entry["author"], f"“{entry['title']}”", entry["year"]]
+        source = ", ".join(str(part) for part in parts if part)
         if "companion" in entry:
-            source += f", with {entry['companion']}"
+            source += f", with “{entry['companion']}”"
         rows.append([entry["id"], *map(plain, (source, breakable(entry["network"]), entry["training"], entry["data"]))])
-    caption = "The five write-ups, what they train, how, and on what, as they state it."
-    return table("write-ups", caption, ["", "write-up", "network", "training", "data"], rows, [5, 32, 15, 27, 21])
+    caption = "The five write-ups, what they train, how, and on what."
+    return table("write-ups", caption, ["", "Write-up", "Network", "Training", "Data"], rows, [5, 32, 15, 27, 21])
 
 
 def published_table() -> str:
-    """Return published error rates of networks of this kind."""
-    rows = [
-        [breakable(entry["network"]), plain(entry["method"]), f"{entry['error']:g} %", plain(entry["source"].strip())]
-        for entry in schema.read(WRITE_UPS)["published"]
-    ]
+    """Return published error rates of networks of this kind; a source is named once."""
+    rows, last = [], ""
+    for entry in schema.read(WRITE_UPS)["published"]:
+        source = plain(entry["source"].strip())
+        rows.append(
+            [
+                breakable(entry["network"]),
+                plain(entry["method"]),
+                f"{entry['error']}%",
+                "" if source == last else source,
+            ]
+        )
+        last = source
     caption = "Error rates of plain multilayer perceptrons on the 10,000 test images, as published."
-    return table("published", caption, ["network", "method", "error", "source"], rows, [19, 22, -8, 51])
+    return table("published", caption, ["Network", "Method", "Error", "Source"], rows, [19, 24, -8, 49])
 
 
 def shown(*ids: str) -> bool:
@@ -376,8 +434,8 @@ def ablations_table(group: str, label: str, caption: str) -> str:
         for row in load().ablations.rows
         if row.group == group
     ]
-    header = ["", "in", "what it says or does", "what was measured"]
-    return table(label, caption, header, rows, [5, 7, 32, 56])
+    header = ["", "In", "What it says or does", "What was measured"]
+    return table(label, caption, header, rows, [6, 11, 31, 52])
 
 
 def gradients_table() -> str:
@@ -398,7 +456,7 @@ def gradients_table() -> str:
         "Analytic gradients against central differences, in float64, computed while this paper was built. The error is "
         "the largest of the relative errors of the arrays."
     )
-    header = ["model", "network", "arrays", "parameters", "entries checked", "error below"]
+    header = ["Model", "Network", "Arrays", "Parameters", "Entries checked", "Error below"]
     return table("gradients", caption, header, rows, [24, 20, 22, -11, -9, -11])
 
 
@@ -408,36 +466,46 @@ def bound(error: float) -> str:
 
 
 def version(package: str) -> str:
-    """Return the locked version of a package, from the requirements files.
+    """Return the version of a package that requirements.txt locks.
 
     Raises
     ------
     UserError
-        If none of them names it.
+        If it does not name it.
     """
-    for path in sorted(ROOT.glob("requirements*.txt")):
-        found = re.search(rf"^{re.escape(package)}==([^\s;\\]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-        if found:
-            return found[1]
-    raise UserError(f"requirements*.txt: none of them names {package}; run `make lock`")
+    text = REQUIREMENTS.read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(package)}==([^\s;\\]+)", text, re.MULTILINE)
+    if not found:
+        raise UserError(f"{REQUIREMENTS}: does not name {package}; run `make lock`")
+    return found[1]
+
+
+def engines() -> list[str]:
+    """Return the engines that gradients are compared with, each with its version."""
+    return [f"{engine} {version}" for engine, version in load().gradients.versions.items()]
 
 
 def engines_table() -> str:
-    """Return the engines that the tests compare the gradients with."""
-    engines = (
-        ("central differences", None, "test_check_gradients.py", "each layer, and each model of the table above"),
-        ("HIPS autograd", "autograd", "engines/test_autograd.py", "each layer, and deep random networks with dropout"),
-        ("PyTorch", "torch", "engines/test_torch.py", "the same, and 50 updates of each optimizer and schedule"),
-        ("micrograd", "micrograd", "engines/test_micrograd.py", "affine layer, ReLU, and random networks of them"),
-        ("JAX", "jax", "engines/test_jax.py", "a deep network of every activation"),
+    """Return how far the gradients of each layer and of deep networks are from those of other engines."""
+    rows = [
+        [plain(row.gradient), str(row.entries), *map(scientific, row.errors.values())]
+        for row in load().gradients.gradients
+    ]
+    caption = (
+        "Relative errors of the gradients against central differences and against engines of automatic "
+        "differentiation, in float64: the largest over the arrays of a row. A network is given by the units of its "
+        "layers and its activation."
     )
-    rows = []
-    for engine, package, file, compared in engines:
-        if not (ROOT / "tests" / file).exists():
-            raise UserError(f"tests/{file}: not there, but the paper names it")
-        rows.append([engine, version(package) if package else "own", compared, f"`tests/{file}`"])
-    caption = "What the gradients are tested against. The tests are part of the project."
-    return table("engines", caption, ["engine", "version", "compared", "test"], rows, [19, 9, 39, 33])
+    header = ["Gradients of", "Entries", *load().gradients.gradients[0].errors]
+    return table("engines", caption, header, rows, [33, -8, *[-12] * (len(header) - 2)])
+
+
+def scientific(error: float | None) -> str:
+    """Return an error with two digits and its power of ten; a dash if there is none."""
+    if not error:
+        return "-" if error is None else "0"
+    digits, exponent = f"{error:.1e}".split("e")
+    return rf"${digits} \cdot 10^{{{int(exponent)}}}$"
 
 
 def performance_tables() -> str:
@@ -447,26 +515,27 @@ def performance_tables() -> str:
         [
             plain(work.work) if name == next(iter(work.contestants)) else "",
             name,
-            f"{measured.time:g} {work.unit}",
+            f"{measured.time:#.3g} {work.unit}".replace(". ", " "),
             f"{measured.ours_over_theirs:.2f}",
             f"{measured.peak_megabytes:,} MB",
         ]
         for work in benchmarks.works
         for name, measured in work.contestants.items()
     ]
-    header = ["work", "contestant", "time", "ours over theirs", "peak memory"]
+    header = ["Work", "Contestant", "Time", "Ours over theirs", "Peak memory"]
     caption = (
-        "Median time of each contestant, our time divided by it (median over rounds), and peak memory of its process."
+        "Median time of each contestant, our time divided by it (median over the rounds), and peak memory of its "
+        "process."
     )
     times = table("performance", caption, header, rows, [38, 17, -20, -12, -13])
     cold = benchmarks.cold_start
     targets = list(next(iter(cold.seconds.values())))
     cells = [
-        [name, *("not reached" if seconds[target] is None else f"{seconds[target]:g} s" for target in targets)]
+        [name, *("not reached" if seconds[target] is None else f"{seconds[target]:.1f} s" for target in targets)]
         for name, seconds in cold.seconds.items()
     ]
-    caption = f"Time from starting Python to a test accuracy. Work: {plain(cold.work)}."
-    return times + "\n" + table("cold", caption, ["contestant", *targets], cells, [30, *[-15] * len(targets)])
+    caption = f"Time from starting Python to an accuracy on the test images. Work: {plain(cold.work)}."
+    return times + "\n" + table("cold", caption, ["Contestant", *targets], cells, [30, *[-15] * len(targets)])
 
 
 def machine() -> str:
@@ -479,4 +548,4 @@ def machine() -> str:
 def checksums_table() -> str:
     """Return the SHA-256 sums of the data files, from params.yaml."""
     rows = [[f"`{name}`", f"`{sha256}`"] for name, sha256 in load().parameters.data.sha256.items()]
-    return table("sums", "The SHA-256 sums of the data files.", ["file", "SHA-256"], rows, [28, 72])
+    return table("sums", "The SHA-256 sums of the data files.", ["File", "SHA-256"], rows, [28, 72])

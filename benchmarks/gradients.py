@@ -1,0 +1,240 @@
+"""Compare gradients with those of other engines, and write benchmarks/gradients.json: `python -m benchmarks.gradients`.
+
+What is differentiated is written a second time here, in operations that every engine has; an engine differentiates that
+by its own means. All numbers are in float64.
+"""
+
+import argparse
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from stages.artifacts import write_json
+from stages.errors import UserError, run
+from stages.nn.activation import Activation
+from stages.nn.affine import Affine
+from stages.nn.arrays import Array
+from stages.nn.cross_entropy import cross_entropy_gradient
+from stages.nn.dropout import Dropout
+from stages.nn.gradient_check import numeric_gradient, relative_error
+from stages.nn.initializers import Uniform
+from stages.nn.network import build
+from stages.nn.one_hot import one_hot
+from stages.nn.softmax import softmax, softmax_backward
+from stages.nn.training import loss_and_gradients
+
+RESULTS = Path("benchmarks/gradients.json")
+SIZES = (5, 8, 7, 6, 4)
+CLASSES = SIZES[-1]
+EXAMPLES = 9
+TOLERANCE = 1e-12
+TOLERANCE_OF_DIFFERENCES = 1e-7
+
+Plain = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something that has gradients.
+
+    Attributes
+    ----------
+    name : str
+        Of it.
+    plain : callable
+        Returns a number from the operations of an engine, `arrays` and `constants`.
+    arrays, constants : list of ndarray
+        What it is differentiated by, and what else it takes.
+    ours : list of ndarray
+        The gradients by `arrays`, as this project has them.
+    transcendental : bool
+        Whether `plain` takes an exponential, a logarithm or a tanh.
+    """
+
+    name: str
+    plain: Plain
+    arrays: list[Array]
+    constants: list[Array]
+    ours: list[Array]
+    transcendental: bool = True
+
+
+def _central_differences(plain: Plain, arrays: list[Array], constants: list[Array]) -> list[Array]:
+    operations = SimpleNamespace(exp=np.exp, log=np.log, tanh=np.tanh, relu=lambda Z: np.maximum(Z, 0))
+    return [numeric_gradient(lambda: float(plain(operations, *arrays, *constants)), theta) for theta in arrays]
+
+
+def _autograd(plain: Plain, arrays: list[Array], constants: list[Array]) -> list[Array]:
+    import autograd.numpy as anp
+    from autograd import grad
+
+    operations = SimpleNamespace(exp=anp.exp, log=anp.log, tanh=anp.tanh, relu=lambda Z: anp.maximum(Z, 0))
+    gradient = grad(lambda *theta: plain(operations, *theta, *constants), argnum=tuple(range(len(arrays))))
+    return list(gradient(*arrays))
+
+
+def _pytorch(plain: Plain, arrays: list[Array], constants: list[Array]) -> list[Array]:
+    import torch
+
+    theta = [torch.tensor(array, requires_grad=True) for array in arrays]
+    plain(torch, *theta, *map(torch.tensor, constants)).backward()
+    return [tensor.grad.numpy() for tensor in theta if tensor.grad is not None]
+
+
+def _jax(plain: Plain, arrays: list[Array], constants: list[Array]) -> list[Array]:
+    import jax
+    import jax.numpy as jnp
+
+    operations = SimpleNamespace(exp=jnp.exp, log=jnp.log, tanh=jnp.tanh, relu=jax.nn.relu)
+    with jax.enable_x64(True):
+        gradient = jax.grad(lambda *theta: plain(operations, *theta, *constants), argnums=tuple(range(len(arrays))))
+        return [np.asarray(array) for array in gradient(*map(jnp.asarray, arrays))]
+
+
+def _micrograd(plain: Plain, arrays: list[Array], constants: list[Array]) -> list[Array]:
+    from micrograd.engine import Value
+
+    theta = [np.vectorize(Value, otypes=[object])(array) for array in arrays]
+    operations = SimpleNamespace(relu=np.vectorize(Value.relu, otypes=[object]))
+    plain(operations, *theta, *constants).backward()
+    return [np.vectorize(lambda value: value.grad, otypes=[float])(values) for values in theta]
+
+
+# name: (how it differentiates, the package it is, none for our own)
+ENGINES: dict[str, tuple[Callable[[Plain, list[Array], list[Array]], list[Array]], str | None]] = {
+    "central differences": (_central_differences, None),
+    "autograd": (_autograd, "autograd"),
+    "PyTorch": (_pytorch, "torch"),
+    "JAX": (_jax, "jax"),
+    "micrograd": (_micrograd, "micrograd"),
+}
+
+PLAIN: dict[str, Plain] = {
+    "relu": lambda operations, Z: operations.relu(Z),
+    "tanh": lambda operations, Z: operations.tanh(Z),
+    "sigmoid": lambda operations, Z: 1 / (1 + operations.exp(-Z)),
+}
+
+
+def _affine(_: Any, W: Any, b: Any, X: Any) -> Any:
+    return W @ X + b
+
+
+def _masked(_: Any, A: Any, M: Any) -> Any:
+    return M * A
+
+
+def _softmax(operations: Any, Z: Any) -> Any:
+    return operations.exp(Z) / operations.exp(Z).sum(0)
+
+
+def _cross_entropy(operations: Any, Z: Any, Y: Any) -> Any:
+    return (operations.log(operations.exp(Z).sum(0)) - (Y * Z).sum(0)).sum() / Y.shape[1]
+
+
+def _logits(activation: str) -> Plain:
+    def plain(operations: Any, *arrays: Any) -> Any:
+        *theta, W_last, b_last, A = arrays
+        for W, b in zip(theta[::2], theta[1::2], strict=True):
+            A = PLAIN[activation](operations, W @ A + b)
+        return W_last @ A + b_last
+
+    return plain
+
+
+def _weighted_sum(function: Plain) -> Plain:
+    """Return the sum of G * A, for A what a function makes of all arrays but the last, G: its dA is then G."""
+    return lambda operations, *arrays: (arrays[-1] * function(operations, *arrays[:-1])).sum()
+
+
+def _with_loss(function: Plain) -> Plain:
+    """Return the cross-entropy of what a function makes of all arrays but the last, the labels."""
+    return lambda operations, *arrays: _cross_entropy(operations, function(operations, *arrays[:-1]), arrays[-1])
+
+
+def cases() -> list[Case]:
+    """Return each layer, the loss, and deep networks, at random points."""
+    rng = np.random.default_rng(0)
+    W, b, X = (rng.standard_normal(shape) for shape in ((CLASSES, SIZES[0]), (CLASSES, 1), (SIZES[0], EXAMPLES)))
+    Z, A, G = rng.standard_normal((3, CLASSES, EXAMPLES))
+    y = rng.integers(CLASSES, size=EXAMPLES)
+    Y = one_hot(y, CLASSES)
+    affine = Affine(W, b)
+    affine.forward(X)
+    affine.parameter_gradients(G)
+    mask = Dropout(0.4, np.random.default_rng(0)).forward(np.ones_like(A), training=True)
+    dropout = Dropout(0.4, np.random.default_rng(0))
+    dropout.forward(A, training=True)
+    found = [
+        Case("affine layer", _weighted_sum(_affine), [W, b, X], [G], [affine.dW, affine.db, affine.backward(G)], False)
+    ]
+    for name in PLAIN:
+        layer = Activation(name)
+        layer.forward(Z)
+        found.append(Case(_titled(name), _weighted_sum(PLAIN[name]), [Z], [G], [layer.backward(G)], name != "relu"))
+    found += [
+        Case("softmax", _weighted_sum(_softmax), [Z], [G], [softmax_backward(softmax(Z), G)]),
+        Case("softmax and cross-entropy", _cross_entropy, [Z], [Y], [cross_entropy_gradient(Z, y, EXAMPLES)]),
+        Case("dropout with a given mask", _weighted_sum(_masked), [A], [mask, G], [dropout.backward(G)], False),
+    ]
+    for name in PLAIN:
+        network = build(SIZES, name, Uniform(-1, 1), rng, dtype=np.float64)
+        theta, title = list(network.parameters.values()), f"{'-'.join(map(str, SIZES))}, {_titled(name)}"
+        if name == "relu":
+            network.forward(X)
+            network.backward(G)
+            ours = [gradient.copy() for gradient in network.gradients.values()]
+            found.append(Case(f"{title}, up to the logits", _weighted_sum(_logits(name)), theta, [X, G], ours, False))
+        loss_and_gradients(network, X, y)
+        found.append(Case(f"{title}, loss", _with_loss(_logits(name)), theta, [X, Y], list(network.gradients.values())))
+    return found
+
+
+def _titled(activation: str) -> str:
+    return "ReLU" if activation == "relu" else activation
+
+
+def error(case: Case, engine: str) -> float | None:
+    """Return the largest relative error of a gradient, by the norm; None if the engine lacks the operations.
+
+    Raises
+    ------
+    UserError
+        If it is larger than rounding explains.
+    """
+    if case.transcendental and engine == "micrograd":
+        return None
+    theirs = ENGINES[engine][0](case.plain, case.arrays, case.constants)
+    largest = max(relative_error(a, b) for a, b in zip(case.ours, theirs, strict=True))
+    if not largest < (TOLERANCE_OF_DIFFERENCES if engine == "central differences" else TOLERANCE):
+        raise UserError(f"{case.name}: the gradient differs from that of {engine} by {largest:.1e}")
+    return float(f"{largest:.1e}")
+
+
+def measure() -> list[dict[str, Any]]:
+    """Return for each case the number of entries of its gradients, and the error by each engine."""
+    return [
+        {
+            "gradient": case.name,
+            "entries": sum(array.size for array in case.arrays),
+            "errors": {engine: error(case, engine) for engine in ENGINES},
+        }
+        for case in cases()
+    ]
+
+
+def main() -> None:
+    """Read the command line."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    packages = {engine: package for engine, (_, package) in ENGINES.items() if package}
+    versions = {engine: importlib.metadata.version(package).partition("+")[0] for engine, package in packages.items()}
+    write_json(RESULTS, {"versions": versions, "gradients": measure()})
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,408 @@
+"""Every number of the paper's tables against the file that it was measured into, cell by cell."""
+
+import functools
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from publishing import paper_results
+from stages.errors import UserError
+
+if TYPE_CHECKING:
+    from tests.paper.conftest import Copy
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = {
+    "metrics/w3-relu-10.json": "dvc repro",
+    "metrics/reproductions.json": "dvc repro",
+    "metrics/ablations.json": "dvc repro",
+    "benchmarks/results.json": "make bench",
+    "benchmarks/gradients.json": "make bench",
+}
+Rows = list[list[str]]
+Tables = dict[str, Rows]
+
+
+@pytest.fixture(scope="module")
+def markdown(copy: "Copy") -> str:
+    """Return the Markdown of the paper."""
+    return copy.markdown()
+
+
+@pytest.fixture(scope="module")
+def tables(markdown: str) -> Tables:
+    """Return the rows of each table of the paper that has a label, as they are read: without escapes and widths."""
+    found = re.findall(r"((?:^\|.*\|\n)+)\n: .*\{#tbl:([\w-]+)\}$", markdown, re.MULTILINE)
+    return {label: [read(line) for line in lines.splitlines()[2:]] for lines, label in found}
+
+
+def read(line: str) -> list[str]:
+    """Return the cells of a line of a table."""
+    cells = re.split(r"(?<!\\)\|", line)[1:-1]
+    return [re.sub(r"\\(.)", r"\1", tex(cell)).replace("\u200b", "").strip("` ") for cell in cells]
+
+
+def tex(text: str) -> str:
+    """Return a text with its powers of ten as a computer writes them, and its minus signs too."""
+    text = re.sub(r"(?<!\\)\$(?:([\d.]+) \\cdot )?10\^\{-(\d+)\}\$", lambda m: f"{m[1] or 1}e-{m[2]}", text)
+    return text.replace("\N{MINUS SIGN}", "-")
+
+
+def agrees(shown: str, value: float) -> bool:
+    """Return whether a number in decimals is this value, rounded to as many."""
+    number = Decimal(shown.replace(",", ""))
+    half = Decimal(5).scaleb(int(number.as_tuple().exponent) - 1)
+    return abs(number - Decimal(repr(value))) <= half + Decimal("1e-9")
+
+
+def check(cell: str, pattern: str, *values: float) -> None:
+    """Check that a cell has the form of a pattern, in which # is a number, and holds these values in this order."""
+    form = re.escape(pattern).replace(r"\#", r"(-?[\d,]+(?:\.\d+)?)")
+    found = re.fullmatch(form, cell)
+    assert found, f"{cell} is not of the form {pattern}"
+    assert len(found.groups()) == len(values)
+    for shown, value in zip(found.groups(), values, strict=True):
+        assert agrees(shown, value), f"{cell} should hold {value}"
+
+
+def numbers(text: str) -> list[str]:
+    """Return the numbers in a text, in their order."""
+    return re.findall(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:e-\d+)?", text)
+
+
+def in_percent(unit: str) -> tuple[int, str]:
+    """Return the factor and the sign with which a quantity of this unit is shown."""
+    return (100, "%") if unit == "share" else (1, "")
+
+
+def options(model: dict[str, Any], family: str) -> set[float]:
+    """Return the numbers among the options that a model states of a member of a family."""
+    stated = [value for key, value in model.get(family, {}).items() if key != "name"]
+    return {number for value in stated for number in (value if isinstance(value, list) else [value])}
+
+
+def check_models(rows: Rows, copy: "Copy") -> None:
+    models = copy.read("params.yaml")["models"]
+    assert [row[0] for row in rows] == list(models)
+    for name, network, start, optimizer, rate, batch, length, *rest in rows:
+        model = models[name]
+        dropout = f", {model['dropout']}" if model.get("dropout") else ""
+        assert numbers(network) == numbers("-".join(map(str, model["layer_sizes"])) + dropout)
+        for family, cell in (("initializer", start), ("optimizer", optimizer), ("schedule", rate)):
+            assert options(model, family) <= set(map(float, numbers(cell)))
+        assert float(numbers(rate)[0]) == model["learning_rate"]
+        assert batch == (f"{model['batch_size']:,}" if model.get("batch_size") else "all")
+        unit = "updates" if model.get("updates") else "epochs"
+        assert length.startswith(f"{model[unit]:,} {unit}")
+        assert rest == [model["split"], str(model["seed"])]
+
+
+def check_results(rows: Rows, copy: "Copy") -> None:
+    assert [row[0] for row in rows] == list(copy.read("params.yaml")["models"])
+    for name, *cells, cross_entropy in rows:
+        metrics = copy.read(f"metrics/{name}.json")
+        for cell, part in zip(cells, ("train", "held_out", "test"), strict=True):
+            values = metrics[part]
+            if values is None:
+                assert cell == "-"
+            else:
+                check(cell, "# (# to #)", *(100 * x for x in (values["accuracy"], *values["interval"])))
+        check(cross_entropy, "#", metrics["test"]["cross_entropy"])
+
+
+def check_numbers(rows: Rows, copy: "Copy") -> None:
+    expected = [
+        (claim["id"], measured)
+        for claim in copy.read("metrics/reproductions.json")["claims"]
+        for measured in claim["measured"]
+        if "claimed" in measured
+    ]
+    assert [row[0] for row in rows] == [name for name, _ in expected]
+    for (_, *row), (_, measured) in zip(rows, expected, strict=True):
+        factor, sign = in_percent(measured["unit"])
+        mean, sd, low, high, claimed = (
+            factor * x for x in (measured["mean"], measured["sd"], *measured["interval"], measured["claimed"])
+        )
+        check(row[1], f"#{sign}", claimed)
+        assert Decimal(row[1].strip("%")) == Decimal(f"{claimed:.6f}").normalize()
+        check(row[2], f"#{sign} ± #{sign}", mean, sd)
+        check(row[3], f"#{sign} to #{sign}", low, high)
+        assert [row[0], *row[4:]] == [measured["quantity"], str(measured["seeds"]), measured["verdict"]]
+
+
+def check_comparisons(rows: Rows, copy: "Copy") -> None:
+    expected = [
+        (claim["id"], measured)
+        for claim in copy.read("metrics/reproductions.json")["claims"]
+        for measured in claim["measured"]
+        if "claimed" not in measured and measured["verdict"]
+    ]
+    assert [row[0] for row in rows] == [name for name, _ in expected]
+    for (_, *row), (_, measured) in zip(rows, expected, strict=True):
+        factor, _ = in_percent(measured["unit"])
+        check(row[1], "#", factor * measured["mean"])
+        check(row[2], "# to #", *(factor * end for end in measured["interval"]))
+        assert [row[0], *row[3:]] == [measured["quantity"], str(measured["seeds"]), measured["verdict"]]
+
+
+def check_claims(rows: Rows, copy: "Copy") -> None:
+    claims = copy.read("metrics/reproductions.json")["claims"]
+    assert [row[0] for row in rows] == [claim["id"] for claim in claims]
+    for row, claim in zip(rows, claims, strict=True):
+        assert row[2] == claim["verdict"]
+        assert numbers(row[1]) == numbers(claim["claim"])
+        if claim["kind"] == "ablation":
+            assert row[3] == "See @tbl:warnings."
+        else:
+            assert numbers(row[3]) == numbers(claim["finding"])
+
+
+def check_ablations(group: str) -> Callable[[Rows, "Copy"], None]:
+    def check_group(rows: Rows, copy: "Copy") -> None:
+        expected = [row for row in copy.read("metrics/ablations.json")["rows"] if row["group"] == group]
+        assert [row[0] for row in rows] == [row["id"] for row in expected]
+        for row, ablation in zip(rows, expected, strict=True):
+            assert row[1] == ", ".join(ablation["write_ups"])
+            assert numbers(row[2]) == numbers(ablation["what"])
+            assert numbers(row[3]) == numbers(ablation["finding"])
+
+    return check_group
+
+
+@functools.cache
+def gradient_checks(copy: "Copy") -> dict[str, tuple[str, str]]:
+    """Return what the program for it prints on each model: its network, and a table."""
+    names = list(copy.read("params.yaml")["models"])
+    done = copy.run("-c", f"from stages.check_gradients import report\nfor name in {names}: report(name)")
+    found = re.findall(r"^(\S+): ([\d-]+), .*\n.*\n\n((?:.+\n)+)", done.stdout, re.MULTILINE)
+    return {name: (network, table) for name, network, table in found}
+
+
+def check_gradients(rows: Rows, copy: "Copy") -> None:
+    assert [row[0] for row in rows] == list(copy.read("params.yaml")["models"])
+    for name, network, arrays, parameters, entries, bound in rows:
+        title, table = gradient_checks(copy)[name]
+        assert numbers(network) == numbers(title)
+        found = re.findall(r"^(\w+) +[\dx ]+  (\d+) of (\d+) .* (\S+e-\d+|0) +right", table, re.MULTILINE)
+        assert arrays == ", ".join(array for array, *_ in found)
+        check(parameters, "#", sum(int(size) for _, _, size, _ in found))
+        check(entries, "#", sum(int(checked) for _, checked, _, _ in found))
+        largest = max(float(error) for *_, error in found)
+        assert float(bound) / 10 * 0.9 < largest <= float(bound)
+
+
+def check_engines(rows: Rows, copy: "Copy") -> None:
+    expected = copy.read("benchmarks/gradients.json")["gradients"]
+    for row, gradients in zip(rows, expected, strict=True):
+        errors = ["-" if error is None else float(error) for error in gradients["errors"].values()]
+        shown = ["-" if cell == "-" else float(cell) for cell in row[2:]]
+        assert [*row[:2], shown] == [gradients["gradient"], str(gradients["entries"]), errors]
+
+
+def check_performance(rows: Rows, copy: "Copy") -> None:
+    expected = [
+        (work if name == next(iter(work["contestants"])) else {"work": "", "unit": work["unit"]}, name, result)
+        for work in copy.read("benchmarks/results.json")["works"]
+        for name, result in work["contestants"].items()
+    ]
+    for row, (work, name, result) in zip(rows, expected, strict=True):
+        assert row[:2] == [work["work"], name]
+        assert row[2].partition(" ")[2] == work["unit"]
+        assert float(row[2].partition(" ")[0]) == result["time"]
+        assert float(row[3]) == result["ours_over_theirs"]
+        check(row[4], "# MB", result["peak_megabytes"])
+
+
+def check_cold(rows: Rows, copy: "Copy") -> None:
+    expected = copy.read("benchmarks/results.json")["cold_start"]["seconds"]
+    for (name, *cells), (contestant, seconds) in zip(rows, expected.items(), strict=True):
+        assert name == contestant
+        shown = [None if cell == "not reached" else float(cell.removesuffix(" s")) for cell in cells]
+        assert shown == list(seconds.values())
+
+
+def check_published(rows: Rows, copy: "Copy") -> None:
+    expected = copy.read("stages/write_ups.yaml")["published"]
+    for row, entry in zip(rows, expected, strict=True):
+        assert row[0] == entry["network"]
+        assert float(row[2].removesuffix("%")) == entry["error"]
+        assert row[3] in ("", entry["source"].strip())
+
+
+def check_write_ups(rows: Rows, copy: "Copy") -> None:
+    expected = copy.read("stages/write_ups.yaml")["write_ups"]
+    for row, entry in zip(rows, expected, strict=True):
+        stated = " ".join(str(entry.get(key) or "") for key in ("title", "year", "companion", "network"))
+        assert numbers(" ".join(row[1:3])) == numbers(stated)
+        assert [numbers(cell) for cell in row[3:]] == [numbers(entry["training"]), numbers(entry["data"])]
+
+
+def check_sums(rows: Rows, copy: "Copy") -> None:
+    assert dict(rows) == copy.read("params.yaml")["data"]["sha256"]
+
+
+CHECKS: dict[str, Callable[[Rows, "Copy"], None]] = {
+    "models": check_models,
+    "gradients": check_gradients,
+    "engines": check_engines,
+    "results": check_results,
+    "published": check_published,
+    "write-ups": check_write_ups,
+    "numbers": check_numbers,
+    "comparisons": check_comparisons,
+    "claims": check_claims,
+    "errors": check_ablations("errors"),
+    "warnings": check_ablations("warnings"),
+    "performance": check_performance,
+    "cold": check_cold,
+    "sums": check_sums,
+}
+
+
+def test_every_table_is_checked(tables: Tables) -> None:
+    assert list(tables) == list(CHECKS)
+
+
+@pytest.mark.parametrize("label", CHECKS)
+def test_every_number_of_a_table_is_the_one_in_its_file(label: str, tables: Tables, copy: "Copy") -> None:
+    assert tables[label]
+    CHECKS[label](tables[label], copy)
+
+
+@pytest.mark.parametrize("label", [label for label in CHECKS if label not in ("write-ups", "sums")])
+def test_a_number_that_was_not_measured_is_found(label: str, tables: Tables, copy: "Copy") -> None:
+    rows = [list(row) for row in tables[label]]
+    place, cell = next(
+        (place, cell) for place, cell in list(enumerate(rows[0]))[1:] if re.search(r"\d", cell) and "``" not in cell
+    )
+    rows[0][place] = re.sub(r"\d", lambda digit: str((int(digit[0]) + 5) % 10), cell, count=1)
+    with pytest.raises(AssertionError):
+        CHECKS[label](rows, copy)
+
+
+def test_the_sentences_have_the_numbers_of_the_files(markdown: str, copy: "Copy") -> None:
+    abstract = " ".join(markdown.partition("::: abstract")[2].partition(":::")[0].split())
+    metrics = copy.read(f"metrics/{copy.first_model}.json")
+    reached = re.findall(r"([\d.]+)% of (the training|images held|the test)", abstract)
+    parts = {"the training": "train", "images held": "held_out", "the test": "test"}
+    assert [parts[words] for _, words in reached] == [part for part in parts.values() if metrics[part]]
+    for shown, words in reached:
+        assert agrees(shown, 100 * metrics[parts[words]]["accuracy"])
+    verdicts = Counter(claim["verdict"] for claim in copy.read("metrics/reproductions.json")["claims"])
+    said = ", ".join(f"{count} {verdict.removeprefix('claimed ')}" for verdict, count in verdicts.items())
+    found = re.search(r"Of (\d+) claims we find (.+?)\. What", abstract)
+    assert found
+    assert int(found[1]) == verdicts.total()
+    assert found[2].replace(" and ", ", ") == said
+
+
+def test_no_measured_number_is_typed_in_the_text() -> None:
+    text = (ROOT / "paper/paper.md").read_text(encoding="utf-8")
+    typed = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    assert set(re.findall(r"\d+\.\d+|\d+(?= ?%)", typed)) == {"3.11", "95", "97.5"}
+
+
+def test_a_number_in_the_metrics_is_the_one_in_the_paper(substitute: "Copy", tmp_path: Path) -> None:
+    changed = substitute.again(tmp_path / "changed")
+    path = changed.folder / "metrics/w3-relu-10.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.8471", "0.7318"), encoding="utf-8")
+    before, after = (printed(copy, "headline() + results.results_table()") for copy in (substitute, changed))
+    assert before.count("84.7") == after.count("73.2") == 2
+    assert "73.2" not in before
+    assert "84.7" not in after
+
+
+def printed(copy: "Copy", call: str) -> str:
+    """Return what a function of the module returns in a copy."""
+    done = copy.run("-X", "utf8", "-c", f"from publishing import paper_results as results; print(results.{call})")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_changed_parameter_changes_the_paper(substitute: "Copy", tmp_path: Path) -> None:
+    changed = substitute.again(tmp_path / "changed")
+    path = changed.folder / "params.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("rate: 0.1", "rate: 0.25"), encoding="utf-8")
+    before, after = (printed(copy, "protocol_table()") for copy in (substitute, changed))
+    assert before.replace("0.1 |", "0.25 |") == after != before
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_the_message_on_a_missing_file_has_the_command_that_makes_it(
+    path: str, substitute: "Copy", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("params.yaml", *COMMANDS):
+        if name != path:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            shutil.copy(substitute.folder / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"^{path}: not there; run `{COMMANDS[path]}`"):
+        paper_results.load.__wrapped__()
+
+
+def test_a_missing_key_is_named(substitute: "Copy", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("params.yaml", *COMMANDS):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        text = (substitute.folder / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace('"seeds"', '"runs"', 1), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^metrics/reproductions\.json: claims\.0\.measured\.0\.seeds is missing"):
+        paper_results.load.__wrapped__()
+
+
+def test_a_figure_that_was_not_drawn_is_named() -> None:
+    with pytest.raises(UserError, match=r"^figures/none\.svg: not there; run `dvc repro`"):
+        paper_results.figure("figures/none.svg", "none", "", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a_b [c] 5 %", r"a\_b \[c\] 5%"),
+        ("-0.5 to -log(2), at -a", "\N{MINUS SIGN}0.5 to \N{MINUS SIGN}log(2), at \N{MINUS SIGN}a"),
+        ("A - Y, 2A - Y2 and Scratch - Just", "A \N{MINUS SIGN} Y, 2A \N{MINUS SIGN} Y2 and Scratch - Just"),
+        ("784-10-10, mini-batch", "784-10-10, mini-batch"),
+        ("less than 1e-12", "less than $10^{-12}$"),
+    ],
+)
+def test_a_text_is_escaped_and_its_signs_are_set(text: str, shown: str) -> None:
+    assert paper_results.plain(text) == shown
+
+
+@pytest.mark.parametrize(("error", "shown"), [(0, "0"), (3.2e-9, "$10^{-8}$"), (9.9e-10, "$10^{-9}$")])
+def test_an_error_is_given_by_the_power_of_ten_above_it(error: float, shown: str) -> None:
+    assert paper_results.bound(error) == shown
+
+
+@pytest.mark.parametrize(("error", "shown"), [(None, "-"), (0.0, "0"), (2.44e-11, r"$2.4 \cdot 10^{-11}$")])
+def test_an_error_is_given_with_two_digits(error: float | None, shown: str) -> None:
+    assert paper_results.scientific(error) == shown
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({"name": "he"}, "he"),
+        ({"name": "gradient-descent"}, "gradient descent"),
+        ({"name": "steps", "at": [75, 90], "factor": 0.1}, "steps (at 75, 90, factor 0.1)"),
+    ],
+)
+def test_a_member_of_a_family_is_given_with_its_options(options: dict[str, Any], shown: str) -> None:
+    assert paper_results.member(options) == shown
+
+
+@pytest.mark.parametrize(("words", "shown"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
+def test_words_are_listed(words: Sequence[str], shown: str) -> None:
+    assert paper_results.listed(words) == shown
+
+
+def test_the_versions_are_those_of_the_lock() -> None:
+    assert f"numpy=={paper_results.version('numpy')} " in (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="does not name no-such-package"):
+        paper_results.version("no-such-package")
