@@ -22,7 +22,7 @@ from tests.pipeline import Project
 ROOT = Path(__file__).parent.parent
 Write = Callable[[Path, Mapping[str, Any]], None]
 NAME = "w3-relu-10"
-ROW = {"batch_size": 16, "dropout": 0.2, "optimizer": {"name": "adam"}, "learning_rate": 0.001, "updates": 4000}
+ROW = {"batch_size": 16, "dropout": 0.2, "optimizer": {"name": "adam"}, "learning_rate": 0.001, "updates": 8000}
 OUTPUTS = (f"models/{NAME}.npz", f"metrics/history/{NAME}.csv")
 TRAIN = f"""
 import sys
@@ -84,7 +84,7 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_bytes(prepared: P
     went_on = 0
     for number in range(20):
         process = start(prepared)
-        time.sleep(rng.uniform(0, duration / 30))
+        time.sleep(rng.uniform(0, duration / 60))
         process.send_signal((signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[number % 3])
         _, said = process.communicate()
         went_on += "goes on at update" in said
