@@ -9,14 +9,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from threadpoolctl import threadpool_limits
 
 from publishing.blocks import ROOT
 from stages import readme, schema
-from stages.artifacts import read_json
 from stages.check_gradients import compare_at_random
 from stages.errors import UserError
 from stages.parameters import Model, Parameters
@@ -139,19 +138,6 @@ class Results:
     gradients: Gradients
 
 
-Content = TypeVar("Content", bound=BaseModel)
-
-
-def _read(path: Path, content: type[Content], command: str) -> Content:
-    if not path.exists():
-        raise UserError(f"{path}: not there; run `{command}`, which makes it")
-    try:
-        return content.model_validate(read_json(path))
-    except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"]))
-        raise UserError(f"{path}: {key} is missing or is not what it should be; run `{command}`") from None
-
-
 @functools.cache
 def load() -> Results:
     """Return everything measured.
@@ -165,10 +151,10 @@ def load() -> Results:
     return Results(
         parameters,
         {name: readme.load_metrics(name) for name in parameters.models},
-        _read(REPRODUCTIONS, Reproductions, "dvc repro"),
-        _read(ABLATIONS, Ablations, "dvc repro"),
-        _read(BENCHMARKS, Benchmarks, "make bench"),
-        _read(GRADIENTS, Gradients, "make bench"),
+        readme.load(REPRODUCTIONS, Reproductions, "dvc repro"),
+        readme.load(ABLATIONS, Ablations, "dvc repro"),
+        readme.load(BENCHMARKS, Benchmarks, "make bench"),
+        readme.load(GRADIENTS, Gradients, "make bench"),
     )
 
 

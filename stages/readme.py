@@ -45,10 +45,19 @@ def load_metrics(model: str) -> Metrics:
     UserError
         If the file is missing or is not what the evaluate stage writes.
     """
-    return _load(Path("metrics") / f"{model}.json", Metrics, "dvc repro")
+    return load(Path("metrics") / f"{model}.json", Metrics, "dvc repro")
 
 
-def _load(path: Path, schema: type[Schema], command: str) -> Schema:
+def load(path: Path, schema: type[Schema], command: str) -> Schema:
+    """Return the content of a JSON file of measurements as its schema.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or is not what the command writes; the message names the command.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: not there; run `{command}`, which makes it")
     try:
         return schema.model_validate(read_json(path))
     except ValidationError as error:
@@ -107,7 +116,7 @@ class Reproductions(BaseModel):
 
 def claims(rows: Parameters) -> str:
     """Return the table of the write-ups' claims, each with its verdict and what was measured."""
-    reproductions = _load(REPRODUCTIONS, Reproductions, "dvc repro")
+    reproductions = load(REPRODUCTIONS, Reproductions, "dvc repro")
     lines = ["| | claim | verdict | measured |", "|---|---|---|---|"]
     for claim in reproductions.claims:
         cells = (claim.id, claim.claim, claim.verdict, claim.finding)
@@ -137,7 +146,7 @@ class Benchmarks(BaseModel):
 
 def benchmarks(rows: Parameters) -> str:
     """Return the table of the benchmark's ratios, a row for each work and a column for each contestant."""
-    measured = _load(BENCHMARKS, Benchmarks, "make bench")
+    measured = load(BENCHMARKS, Benchmarks, "make bench")
     peers = dict.fromkeys(name for work in measured.works for name in work.contestants if name != "ours")
     lines = [f"| work | {' | '.join(peers)} |", "|---" * (1 + len(peers)) + "|"]
     for work in measured.works:

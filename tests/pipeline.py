@@ -55,6 +55,12 @@ class Project:
         output, errors = process.communicate()
         return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
+    def output(self, *command: str) -> str:
+        """Run a command that must succeed, and return what it printed."""
+        done = self.run(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def repro(self, *arguments: str, **environment: str) -> list[str]:
         """Run `dvc repro`, which must succeed, and return the stages that it ran."""
         done = self.run("dvc", "repro", *arguments, **environment)

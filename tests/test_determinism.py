@@ -1,18 +1,14 @@
 """The same commit gives the same bytes, whatever the environment says."""
 
 import platform
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
 from stages import models
-from tests.pipeline import Project
-
-Write = Callable[[Path, Mapping[str, Any]], None]
+from tests.pipeline import Project, Write
 
 DATA = ("fetch", "preprocess")
 KERNELS = ("Haswell", "Nehalem")  # with fused multiply-add, and with SSE alone

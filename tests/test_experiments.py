@@ -15,13 +15,6 @@ KEY = "models.only.learning_rate"
 RATES = {"slow": 0.01, "fast": 0.2}
 
 
-def run(project: Project, *command: str) -> str:
-    """Run a command that must succeed, and return what it printed."""
-    done = project.run(*command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, mirror: Path, write_parameters: Write) -> Project:
     """Return a project with one small model, run and committed, and run again in an experiment for each rate."""
@@ -29,19 +22,19 @@ def project(tmp_path_factory: pytest.TempPathFactory, mirror: Path, write_parame
     row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w3-relu-10"]
     project.set({"models": {"only": row | {"updates": 20}}})
     project.repro()
-    run(project, "git", "add", ".")
-    run(project, "git", "config", "user.name", "x")
-    run(project, "git", "config", "user.email", "x@example.org")
-    run(project, "git", "commit", "--quiet", "--message", "first")
+    project.output("git", "add", ".")
+    project.output("git", "config", "user.name", "x")
+    project.output("git", "config", "user.email", "x@example.org")
+    project.output("git", "commit", "--quiet", "--message", "first")
     for name, rate in RATES.items():
-        run(project, "dvc", "exp", "run", "--name", name, "--set-param", f"{KEY}={rate}")
+        project.output("dvc", "exp", "run", "--name", name, "--set-param", f"{KEY}={rate}")
     return project
 
 
 @pytest.fixture(scope="module")
 def experiments(project: Project) -> dict[str, Any]:
     """Return the experiments that `dvc exp show` lists under the last commit, by name."""
-    _, commit = json.loads(run(project, "dvc", "exp", "show", "--json"))
+    _, commit = json.loads(project.output("dvc", "exp", "show", "--json"))
     revisions = [experiment["revs"][-1] for experiment in commit["experiments"]]
     return {revision["name"]: revision["data"] for revision in revisions}
 
@@ -63,14 +56,14 @@ def test_their_metrics_differ(experiments: dict[str, Any]) -> None:
 
 
 def test_diff_shows_the_parameter_and_what_came_of_it(project: Project) -> None:
-    difference = json.loads(run(project, "dvc", "exp", "diff", "slow", "fast", "--json"))
+    difference = json.loads(project.output("dvc", "exp", "diff", "slow", "fast", "--json"))
     assert list(difference["params"]["params.yaml"]) == [KEY]
     assert difference["metrics"]["metrics/only.json"]["test.cross_entropy"]["diff"] < 0
 
 
 def test_there_is_nothing_to_run_after_one_is_applied(project: Project) -> None:
-    run(project, "dvc", "exp", "apply", "slow")
+    project.output("dvc", "exp", "apply", "slow")
     assert project.repro() == []
-    run(project, "git", "restore", ".")
-    run(project, "dvc", "checkout")
+    project.output("git", "restore", ".")
+    project.output("dvc", "checkout")
     assert project.repro() == []

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,8 @@ import pytest
 from stages.fetch import fetch
 from stages.preprocess import preprocess
 from stages.schema import load_data
-from tests.pipeline import Project
+from tests.pipeline import ROOT, Project, Write
 
-ROOT = Path(__file__).parent.parent
-Write = Callable[[Path, Mapping[str, Any]], None]
 NAME = "w3-relu-10"
 ROW = {"batch_size": 16, "dropout": 0.2, "optimizer": {"name": "adam"}, "learning_rate": 0.001, "updates": 8000}
 OUTPUTS = (f"models/{NAME}.npz", f"metrics/history/{NAME}.csv")

@@ -2,19 +2,16 @@
 
 import ast
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from tests.pipeline import APART, MODELS, Project
+from tests.pipeline import APART, MODELS, ROOT, Project, Write
 
-ROOT = Path(__file__).parent.parent
 PACKAGES = ("stages.", "publishing.")
 INITS = {"publishing/__init__.py"}
-Write = Callable[[Path, Mapping[str, Any]], None]
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,6 @@ from tests.pipeline import ROOT, Project, Write
 pytestmark = pytest.mark.slow
 
 
-def run(project: Project, *command: str) -> str:
-    """Run a command that must succeed, and return what it printed."""
-    done = project.run(*command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def results(project: Project) -> dict[str, bytes]:
     """Return the content of every file that the stages have made, by path."""
     folders = ("data", "models", "metrics", "predictions", "figures")
@@ -29,7 +22,7 @@ def cloned(project: Project, folder: Path) -> Project:
     """Return a clone in which no mirror of MNIST is known."""
     clone = copy.copy(project)
     clone.folder, clone.mirror = folder, folder / "none"
-    run(project, "git", "clone", "--quiet", str(project.folder), str(folder))
+    project.output("git", "clone", "--quiet", str(project.folder), str(folder))
     assert not (folder / "models").exists()
     return clone
 
@@ -47,11 +40,11 @@ def project(tmp_path_factory: pytest.TempPathFactory, mirror: Path, write_parame
     row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w3-relu-10"]
     project.set({"models": {"only": row | {"updates": 20}}})
     project.repro()
-    run(project, "dvc", "remote", "add", "--default", "storage", str(storage))
-    run(project, "dvc", "remote", "modify", "storage", "verify", "true")
-    run(project, "git", "add", ".")
-    run(project, "git", "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "-m", "first")
-    run(project, "dvc", "push")
+    project.output("dvc", "remote", "add", "--default", "storage", str(storage))
+    project.output("dvc", "remote", "modify", "storage", "verify", "true")
+    project.output("git", "add", ".")
+    project.output("git", "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "-m", "first")
+    project.output("dvc", "push")
     return project
 
 
@@ -59,7 +52,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, mirror: Path, write_parame
 def clone(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a clone in which the results have been pulled."""
     clone = cloned(project, tmp_path_factory.mktemp("elsewhere") / "clone")
-    run(clone, "dvc", "pull")
+    clone.output("dvc", "pull")
     return clone
 
 
@@ -72,16 +65,16 @@ def test_the_clone_has_the_same_results(project: Project, clone: Project) -> Non
 
 def test_there_is_nothing_to_run(clone: Project) -> None:
     assert clone.repro() == []
-    assert run(clone, "dvc", "metrics", "diff") == ""
-    assert run(clone, "git", "status", "--porcelain") == ""
+    assert clone.output("dvc", "metrics", "diff") == ""
+    assert clone.output("git", "status", "--porcelain") == ""
 
 
 def test_a_password_stays_out_of_git(clone: Project) -> None:
-    run(clone, "dvc", "remote", "add", "server", "ssh://example.org/storage")
-    run(clone, "dvc", "remote", "modify", "--local", "server", "password", "secret")
+    clone.output("dvc", "remote", "add", "server", "ssh://example.org/storage")
+    clone.output("dvc", "remote", "modify", "--local", "server", "password", "secret")
     assert "secret" in (clone.folder / ".dvc/config.local").read_text(encoding="utf-8")
     assert "secret" not in (clone.folder / ".dvc/config").read_text(encoding="utf-8")
-    assert run(clone, "git", "status", "--porcelain", "--untracked-files=all") == " M .dvc/config\n"
+    assert clone.output("git", "status", "--porcelain", "--untracked-files=all") == " M .dvc/config\n"
 
 
 def test_a_file_that_was_changed_on_the_remote_is_not_taken(project: Project, storage: Path, tmp_path: Path) -> None:

@@ -124,9 +124,10 @@ class Repository:
         def listed(*paths: str) -> list[dict[str, Any]]:
             contents = {path: (self.folder / path).read_bytes() for path in paths if not path.startswith("models/")}
             return [
-                {"path": path, "hash": "md5", "md5": hashlib.md5(content).hexdigest(), "size": len(content)}  # noqa: S324
+                {"path": path, "hash": "md5", "md5": digest, "size": len(content)}
                 for path in paths
                 for content in [contents.get(path, paths[0].encode())]
+                for digest in [hashlib.md5(content, usedforsecurity=False).hexdigest()]
             ]
 
         stages = {
