@@ -45,7 +45,7 @@ def load(path: Path) -> tuple[Network, Model, str]:
     """
     try:
         arrays = load_archive(path)
-        description = json.loads(str(arrays.pop("description")))
+        description = json.loads(str(arrays.pop("description")).encode())  # NumPy lets any 32 bits be a character
         row = Model.model_validate(description["parameters"])
         found = {name: f"{array.dtype} of shape {array.shape}" for name, array in arrays.items()}
         expected = {"layer_sizes": f"int64 of shape ({len(row.layer_sizes)},)"}

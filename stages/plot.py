@@ -1,6 +1,5 @@
 """Draw how a model learned, what it learned and what it gets wrong: `python -m stages.plot MODEL`."""
 
-import argparse
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,6 +16,7 @@ from stages.errors import UserError, run
 from stages.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, drawing, show_tiles
 from stages.mnist import CLASSES
 from stages.nn.arrays import Array
+from stages.schema import named_row
 
 SHOWN_IMAGES = 15
 SHOWN_UNITS = 64
@@ -98,7 +98,9 @@ def draw_confusion(figure: SubFigure, counts: NDArray[np.int64], precision: list
     highest = max(errors.max(), 0.01)
     axes = figure.subplots()
     axes.set_facecolor(LIGHT_GRAY)
-    image = axes.imshow(errors, cmap="Oranges", vmin=0, vmax=highest)
+    edges = np.arange(CLASSES + 1) - 0.5
+    cells = axes.pcolormesh(edges, edges, errors, cmap="Oranges", vmin=0, vmax=highest)
+    axes.set(aspect="equal", ylim=(CLASSES - 0.5, -0.5))
     center: dict[str, Any] = {"ha": "center", "va": "center"}
     for (actual, predicted), count in np.ndenumerate(counts):
         dark = actual != predicted and shares[actual, predicted] > 0.66 * highest
@@ -117,7 +119,9 @@ def draw_confusion(figure: SubFigure, counts: NDArray[np.int64], precision: list
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=9)
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, format=PERCENT, shrink=0.6, aspect=30)
+    bar = figure.colorbar(cells, format=PERCENT, shrink=0.6, aspect=30)
+    assert bar.solids is not None
+    bar.solids.set(rasterized=False, edgecolor="face")
     bar.set_label("errors, as a share of the actual class")
 
 
@@ -208,9 +212,7 @@ def plot(name: str) -> None:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a key of models in params.yaml")
-    name = parser.parse_args().model
+    name = named_row(__doc__, "model")
     parameters.load_model(name)
     plot(name)
 

@@ -170,6 +170,13 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "absolute.npz": ("model", lambda: model({"/outside.npy": saved(0)}, {}), "/outside"),
     "object.npz": ("model", lambda: model({"W1.npy": pickled()}, {}), "allow_pickle=False"),
     "pickle.npz": ("model", lambda: model({"W1.npy": b"\x80\x04N."}, {}), "not a model of this project"),
+    "character.npz": (
+        "model",
+        lambda: model(
+            {"description.npy": saved('{"parameters": {"?": 1}}').replace(b"?\0\0\0", b"\xff\xff\xff\x34")}, {}
+        ),
+        "not a model of this project",
+    ),
     "infinite.npz": (
         "model",
         lambda: model({}, {"initializer": {"name": "uniform", "low": -1e308, "high": 1e308}}),

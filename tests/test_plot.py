@@ -95,6 +95,8 @@ def test_the_figures_are_images_and_the_same_in_another_process() -> None:
                 assert image.getextrema() != tuple((255, 255) for _ in image.getbands()), f"{name} is blank"
         else:
             assert ET.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 (just written by us)
+    assert b"<image" in first["predictions.svg"]
+    assert b"<image" not in first["confusion.svg"] + first["curves.svg"]
 
 
 @pytest.fixture
@@ -177,12 +179,12 @@ def test_the_color_of_an_error_is_its_share_of_the_class() -> None:
     figure = panel()
     plot.draw_confusion(figure, counts, [None] + 9 * [0.9], 9 * [0.75] + [None])
     axes = figure.axes[0]
-    shares = axes.images[0].get_array()
+    shares = axes.collections[0].get_array()
     assert isinstance(shares, np.ma.MaskedArray)
     assert np.array_equal(shares.mask, np.eye(10, dtype=bool))
     assert shares[4, 9] == 10 / 100
     assert shares.sum() == shares[4, 9]
-    assert axes.images[0].get_clim() == (0, 0.1)
+    assert axes.collections[0].get_clim() == (0, 0.1)
     written = {text.get_position(): text for text in axes.texts}
     assert written[9, 4].get_text() == "10"
     assert same_color(written[9, 4].get_color(), "white")
