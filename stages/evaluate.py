@@ -1,6 +1,5 @@
 """Measure a trained model on each part of its split: `python -m stages.evaluate MODEL`."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from stages.nn.cross_entropy import cross_entropy
 from stages.nn.network import Network
 from stages.nn.softmax import softmax
 from stages.nn.training import BLOCK
+from stages.schema import named_row
 
 # Which part to look at by class and by image: the first of these that the split has.
 DETAILED = ("test", "held_out", "validation", "train")
@@ -117,9 +117,7 @@ def evaluate(name: str) -> None:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a key of models in params.yaml")
-    name = parser.parse_args().model
+    name = named_row(__doc__, "model")
     parameters.load_model(name)
     with threadpool_limits(parameters.load().blas_threads, user_api="blas"):
         evaluate(name)

@@ -1,6 +1,5 @@
 """Divide, normalize and transpose the images of a split: `python -m stages.preprocess SPLIT`."""
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from stages import splits
 from stages.artifacts import read_json, replacing, write_json
 from stages.errors import UserError, run
 from stages.mnist import FALLBACK, FILES, PIXELS, RAW, SOURCE, Digits, read_csv, read_digits
-from stages.schema import Split, load_data, load_split
+from stages.schema import Split, load_data, load_split, named_row
 
 MNIST_TRAINING, MNIST_TEST = 60_000, 10_000
 FALLBACK_SEED = 0
@@ -156,9 +155,7 @@ def preprocess(name: str) -> None:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("split", help="a key of splits in params.yaml")
-    preprocess(parser.parse_args().split)
+    preprocess(named_row(__doc__, "split"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """What every section of params.yaml has in common, the sections on data, and the reader of the file."""
 
+import argparse
+import os
 from pathlib import Path
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar
@@ -134,6 +136,24 @@ def row(content: dict[str, Any], section: str, name: str) -> Any:
         known = ", ".join(map(str, rows)) if isinstance(rows, dict) else "none"
         raise UserError(f"{PATH}: {section} has no {name!r}; it has {known}")
     return rows[name]
+
+
+def named_row(description: str | None, item: str) -> str:
+    """Return the name of the row that a stage is run for: its argument, or without one what DVC runs it for.
+
+    So no command in dvc.yaml holds a name, which a shell might take for more than a name.
+
+    Parameters
+    ----------
+    description : str or None
+        What the stage does, for --help.
+    item : str
+        What a row is: a model or a split.
+    """
+    _, _, of_dvc = os.environ.get("DVC_STAGE", "").partition("@")
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(item, nargs="?" if of_dvc else None, default=of_dvc, help=f"a key of {item}s in params.yaml")
+    return str(vars(parser.parse_args())[item])
 
 
 def load_data() -> Data:

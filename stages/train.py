@@ -1,6 +1,5 @@
 """Train one model of params.yaml: `python -m stages.train MODEL`."""
 
-import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from stages.artifacts import replacing
 from stages.errors import UserError, run
 from stages.nn.early_stopping import EarlyStopping
 from stages.nn.training import Diverged, Trainer, fit
+from stages.schema import named_row
 
 
 def train(name: str) -> None:
@@ -66,9 +66,7 @@ def progress_bar(name: str, trainer: Trainer) -> "tqdm[NoReturn]":
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a key of models in params.yaml")
-    name = parser.parse_args().model
+    name = named_row(__doc__, "model")
     with threadpool_limits(parameters.load().blas_threads, user_api="blas"):
         train(name)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stages.errors import UserError
-from stages.schema import load_data, load_split, read
+from stages.schema import load_data, load_split, named_row, read
 
 Write = Callable[[Path, Mapping[str, Any]], None]
 
@@ -90,3 +90,36 @@ def test_a_missing_section_is_an_error(project: Path) -> None:
         load_split("kaggle")
     with pytest.raises(UserError, match="data"):
         load_data()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stage", "name"),
+    [
+        (["second"], None, "second"),
+        ([], "train@first", "first"),
+        ([], "dvc.yaml:train@first", "first"),
+        (["second"], "train@first", "second"),
+    ],
+    ids=["argument", "of DVC", "of DVC in another folder", "an argument comes first"],
+)
+def test_the_row_of_a_stage(
+    arguments: list[str], stage: str | None, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["train", *arguments])
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    if stage:
+        monkeypatch.setenv("DVC_STAGE", stage)
+    assert named_row(None, "model") == name
+
+
+@pytest.mark.parametrize("stage", [None, "ablate"])
+def test_a_row_must_be_named(
+    stage: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["train"])
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    if stage:
+        monkeypatch.setenv("DVC_STAGE", stage)
+    with pytest.raises(SystemExit):
+        named_row(None, "model")
+    assert "the following arguments are required: model" in capsys.readouterr().err

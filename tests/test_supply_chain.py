@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from stages import parameters
 from stages.errors import UserError
+from tests.pipeline import Project
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("stages", "publishing", "benchmarks", "reviewing", "tests")
@@ -119,6 +121,25 @@ def test_no_file_names_a_registry() -> None:
     assert all("integrity" in package for name, package in lock["packages"].items() if name)
     assert "://" not in (ROOT / ".npmrc").read_text()
     assert "index" not in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]
+
+
+def test_no_parameter_becomes_part_of_a_command() -> None:
+    stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"].values()
+    commands = [stage.get("do", stage)["cmd"] for stage in stages]
+    assert all(re.fullmatch(r"python -m \w+\.\w+", command) for command in commands), commands
+
+
+@pytest.mark.slow
+def test_dvc_runs_no_name_as_a_command(
+    tmp_path: Path, mirror: Path, write_parameters: Callable[[Path, Mapping[str, Any]], None]
+) -> None:
+    project = Project(tmp_path, mirror, write_parameters)
+    row = YAML(typ="safe", pure=True).load(tmp_path / "params.yaml")["models"]["first"]
+    project.set({"models": {"$(touch run)": row, "; touch run;": row}})
+    done = project.run("dvc", "repro", "--keep-going")
+    assert done.returncode != 0
+    assert "a name may hold only letters" in done.stderr
+    assert not list(tmp_path.rglob("run"))
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_every_stage_has_its_table() -> None:
     text = reference.stages()
     assert re.findall(r"^### (\S+) ", text, flags=re.MULTILINE) == [stage.name for stage in reference.load_stages()]
     train = _rows(text.partition("### train ")[2].partition("### ")[0])
-    assert train["Command"] == ["`python -m stages.train ${key}`"]
+    assert train["Command"] == ["`python -m stages.train`"]
     assert "`stages/nn`" in train["Code"][0]
     assert "data/" not in train["Code"][0]
     assert train["Parameters"] == ["`blas_threads`, `models.${key}`"]
