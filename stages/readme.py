@@ -62,7 +62,7 @@ def load(path: Path, schema: type[Schema], command: str) -> Schema:
         return schema.model_validate(read_json(path))
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
-        raise UserError(f"{path}: {key} is not what `{command}` writes; run that") from None
+        raise UserError(f"{path}: {key} is missing or is not what `{command}` writes; run that") from None
 
 
 def results(rows: Parameters) -> str:

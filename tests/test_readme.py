@@ -86,7 +86,7 @@ def test_claims_have_a_line_each(run_project: Path) -> None:
 
 def test_reproductions_of_another_form_are_an_error(run_project: Path) -> None:
     (run_project / "metrics/reproductions.json").write_text('{"dataset": "MNIST", "notes": []}', encoding="utf-8")
-    with pytest.raises(UserError, match=r"reproductions\.json: claims is not what `dvc repro` writes"):
+    with pytest.raises(UserError, match=r"reproductions\.json: claims is missing or is not what `dvc repro` writes"):
         readme.update(check=False)
 
 
@@ -158,7 +158,7 @@ def test_missing_metrics(run_project: Path) -> None:
 
 def test_metrics_of_another_form(run_project: Path) -> None:
     write_metrics(run_project, "second", train={"accuracy": 0.5, "cross_entropy": 1.0})
-    with pytest.raises(UserError, match=r"metrics/second\.json: train\.interval is not what"):
+    with pytest.raises(UserError, match=r"metrics/second\.json: train\.interval is missing or is not what"):
         readme.update(check=False)
 
 
