@@ -352,8 +352,10 @@ def test_a_missing_key_is_named(substitute: "Copy", tmp_path: Path, monkeypatch:
         text = (substitute.folder / name).read_text(encoding="utf-8")
         (tmp_path / name).write_text(text.replace('"seeds"', '"runs"', 1), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    message = r"^metrics/reproductions\.json: claims\.0\.measured\.0\.seeds is missing or is not what `dvc repro` writes"
-    with pytest.raises(UserError, match=message):
+    key = r"claims\.0\.measured\.0\.seeds"
+    with pytest.raises(
+        UserError, match=rf"^metrics/reproductions\.json: {key} is missing or is not what `dvc repro` writes"
+    ):
         paper_results.load.__wrapped__()
 
 
