@@ -1,10 +1,11 @@
 """The files that stages hand on: written beside their target and moved into place, read without unpickling."""
 
+import io
 import json
 import math
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -139,13 +140,22 @@ def load_array(file: IO[bytes], size: int) -> NDArray[Any]:
     return array
 
 
+def save_archive(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays as a .npz file whose bytes depend on them alone; np.savez lets them depend on Python's version."""
+    with replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            npy.write_array(content, np.asanyarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
+
+
 def load_archive(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a .npz file by name, without unpickling and in no more memory than the file's own size.
 
     Raises
     ------
     ValueError
-        If it is damaged, or is not such a file as np.savez writes.
+        If it is damaged, or is not such a file as `save_archive` writes.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
-from stages.artifacts import load_archive, replacing
+from stages.artifacts import load_archive, save_archive
 from stages.errors import UserError
 from stages.nn.arrays import Array
 from stages.nn.early_stopping import EarlyStopping
@@ -106,8 +106,7 @@ class Checkpoint:
         }
         best = {f"{name} best": theta for name, theta in stopping.best.items()} if stopping else {}
         arrays: dict[str, Any] = {**self._arrays(), **best, "description": json.dumps(description)}
-        with replacing(self.path) as partial, partial.open("wb") as file:
-            np.savez(file, **arrays)
+        save_archive(self.path, arrays)
         self._saved = time.monotonic()
 
     def save_now_and_then(self) -> None:

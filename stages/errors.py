@@ -1,4 +1,4 @@
-"""Errors that a person is meant to read."""
+"""How a program ends: with an error that a person is meant to read, or with the `dvc repro` that runs it."""
 
 import os
 import sys

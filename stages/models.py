@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from stages.artifacts import load_archive, missing, replacing
+from stages.artifacts import load_archive, missing, save_archive
 from stages.errors import UserError
 from stages.nn.network import Network, build
 from stages.nn.training import Trainer
@@ -31,8 +31,7 @@ def save(path: Path, network: Network, row: Model, dataset: str) -> None:
     """Write a trained network: its parameters by name, its layer sizes, and as JSON the row and data that made it."""
     description = json.dumps({"dataset": dataset, "parameters": row.model_dump(mode="json")})
     arrays: dict[str, Any] = {**network.parameters, "layer_sizes": row.layer_sizes, "description": description}
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.savez(file, **arrays)
+    save_archive(path, arrays)
 
 
 def load(path: Path) -> tuple[Network, Model, str]:

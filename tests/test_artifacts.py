@@ -1,9 +1,10 @@
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages.artifacts import read_array, read_json, replacing, write_json
+from stages.artifacts import load_archive, read_array, read_json, replacing, save_archive, write_json
 from stages.errors import UserError
 
 
@@ -104,3 +105,17 @@ def test_pickles_archives_and_damaged_files_are_errors(tmp_path: Path) -> None:
         read_array(path, (None,), np.float32)
     with pytest.raises(UserError, match="not there"):
         read_array(tmp_path / "b.npy", (None,), np.float32)
+
+
+def test_an_archive_holds_its_arrays_and_nothing_of_the_python_that_wrote_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "arrays.npz"
+    arrays = {"W1": np.arange(6, dtype=np.float32).reshape(2, 3), "text": np.array("{}")}
+    save_archive(path, arrays)
+    with np.load(path, allow_pickle=False) as loaded:
+        assert loaded.files == list(arrays)
+        assert all(np.array_equal(loaded[name], array) for name, array in arrays.items())
+    assert all(np.array_equal(array, arrays[name]) for name, array in load_archive(path).items())
+    with zipfile.ZipFile(path) as archive:
+        assert {(member.date_time, member.extract_version, member.extra) for member in archive.infolist()} == {
+            ((1980, 1, 1, 0, 0, 0), 20, b"")
+        }
