@@ -78,7 +78,7 @@ def results(rows: Parameters) -> str:
         training = f"{row.updates:,} updates" if row.updates else f"{row.epochs:,} epochs"
         parts = [_accuracy(part) for part in (measured.train, measured.held_out, measured.test)]
         cross_entropy = f"{measured.test.cross_entropy:.3f}" if measured.test else "-"
-        lines.append(f"| {' | '.join([name, network, training, *parts, cross_entropy])} |")
+        lines.append(f"| `{name}` | {' | '.join([network, training, *parts, cross_entropy])} |")
     datasets = dict.fromkeys(measured.dataset for measured in metrics.values())
     notes = dict.fromkeys(note for measured in metrics.values() for note in measured.notes)
     explanation = f"Accuracy, with its 95 % Wilson interval in brackets. Data: {'; '.join(datasets)}."
@@ -89,7 +89,9 @@ def _accuracy(part: Measured | None) -> str:
     if part is None:
         return "-"
     low, high = part.interval
-    return f"{100 * part.accuracy:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    percent = f"{100 * part.accuracy:.1f} %"
+    interval = f"({100 * low:.1f} to {100 * high:.1f})"
+    return " ".join(text.replace(" ", "\N{NO-BREAK SPACE}") for text in (percent, interval))
 
 
 def picture(rows: Parameters) -> str:

@@ -61,8 +61,23 @@ def test_table_has_a_line_for_each_model_of_the_parameters(run_project: Path) ->
     results = text[: text.index("<!-- /results -->")].splitlines()
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in results if line.startswith("|")]
     assert table[2:] == [
-        ["first", "784-10-10, relu", "1,500 updates", "87.5 % (85.0 to 90.0)", "-", "87.5 % (85.0 to 90.0)", "0.250"],
-        ["second", "784-10-10, linear", "3 epochs", *["87.5 % (85.0 to 90.0)"] * 2, "90.0 % (85.0 to 90.0)", "0.500"],
+        [
+            "`first`",
+            "784-10-10, relu",
+            "1,500 updates",
+            "87.5\u00a0% (85.0\u00a0to\u00a090.0)",
+            "-",
+            "87.5\u00a0% (85.0\u00a0to\u00a090.0)",
+            "0.250",
+        ],
+        [
+            "`second`",
+            "784-10-10, linear",
+            "3 epochs",
+            *["87.5\u00a0% (85.0\u00a0to\u00a090.0)"] * 2,
+            "90.0\u00a0% (85.0\u00a0to\u00a090.0)",
+            "0.500",
+        ],
     ]
     assert {len(line) for line in table} == {7}
     assert "Data: MNIST.\n" in text
@@ -102,7 +117,7 @@ def test_no_official_test_part(run_project: Path) -> None:
     write_metrics(run_project, "first", dataset="Kaggle", test=None, notes=notes)
     readme.update(check=False)
     text = read(run_project)
-    assert "| second | 784-10-10, linear | 3 epochs | 87.5 % (85.0 to 90.0) | - | - | - |" in text
+    assert "| `second` | 784-10-10, linear | 3 epochs | 87.5\u00a0% (85.0\u00a0to\u00a090.0) | - | - | - |" in text
     assert "Data: Kaggle. Why there is none.\n" in text
 
 

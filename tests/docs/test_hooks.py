@@ -1,4 +1,5 @@
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,17 @@ def test_a_block_that_raises_fails_a_build_with_its_page_and_line(tmp_path: Path
     assert process.returncode != 0
     assert f'File "{tmp_path}/docs/index.md", line 8, in <module>' in process.stderr
     assert "ZeroDivisionError" in process.stderr
+
+
+@pytest.mark.usefixtures("npm")
+def test_a_guarantee_leads_to_the_source_of_its_test(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    row = "| It holds. | `tests/test_readme.py` `test_table_has_a_line_for_each_model_of_the_parameters` |\n"
+    page = "# Guarantees\n\n| Guarantee | Test |\n| --- | --- |\n" + 2 * row
+    (tmp_path / "docs/guarantees.md").write_text(page, encoding="utf-8")
+    process = _build(tmp_path, "# Index\n")
+    assert process.returncode == 0, process.stderr
+    html = (tmp_path / "site/guarantees/index.html").read_text(encoding="utf-8")
+    link, anchor = (f'{name}test_table_has_a_line_for_each_model_of_the_parameters"' for name in ('href="#', 'id="'))
+    assert (html.count(link), html.count(anchor)) == (2, 1)
+    assert "readme.update(check=False)" in re.sub("<[^>]+>", "", html.partition(anchor)[2])

@@ -116,8 +116,8 @@ def test_models_show_those_that_are_measured_and_name_the_others(folder: Path) -
     assert results.models() == "Not measured yet: `first`, `second`. `make repro` does it."
     write(folder / "metrics/second.json", content)
     text = results.models()
-    assert [row[0] for row in rows(text)[2:]] == ["second"]
-    assert "87.5 % (85.0 to 90.0)" in text
+    assert [row[0] for row in rows(text)[2:]] == ["`second`"]
+    assert "87.5\u00a0% (85.0\u00a0to\u00a090.0)" in text
     assert text.endswith("\n\nNot measured yet: `first`. `make repro` does it.")
     write(folder / "metrics/first.json", content)
     assert "Not measured yet" not in results.models()
