@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,20 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parent.parent
 Write = Callable[[Path, Mapping[str, Any]], None]
 MODELS = ("first", "second")
-APART = ("ablate", "reproduce", "paper")  # what these take does not depend on the data; they have tests of their own
+APART = ("ablate", "reproduce", "paper")  # these take long; they have tests of their own
 
 
 class Project:
     """A copy of the project, and commands run in it."""
 
-    def __init__(self, folder: Path, mirror: Path, write_parameters: Write) -> None:
+    def __init__(self, folder: Path, mirror: Path, write_parameters: Write, without: Sequence[str] = APART) -> None:
         self.folder, self.mirror, self.write_parameters = folder, mirror, write_parameters
         shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
         for name in (".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
             shutil.copy(ROOT / name, folder / name)
         pipeline = YAML(typ="safe").load(ROOT / "dvc.yaml")
-        for name in APART:
+        for name in without:
             del pipeline["stages"][name]
         YAML(typ="safe").dump(pipeline, folder / "dvc.yaml")
         subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
