@@ -15,15 +15,14 @@ from pydantic import BaseModel
 from threadpoolctl import threadpool_limits
 
 from publishing.blocks import ROOT
-from stages import readme, schema
+from stages import measurements, schema
 from stages.check_gradients import compare_at_random
 from stages.errors import UserError
+from stages.measurements import BENCHMARKS, REPRODUCTIONS
 from stages.parameters import Model, Parameters
 from stages.parameters import load as load_parameters
 
-REPRODUCTIONS = Path("metrics/reproductions.json")
 ABLATIONS = Path("metrics/ablations.json")
-BENCHMARKS = Path("benchmarks/results.json")
 GRADIENTS = Path("benchmarks/gradients.json")
 WRITE_UPS = Path("stages/write_ups.yaml")
 REQUIREMENTS = Path("requirements.txt")
@@ -131,7 +130,7 @@ class Results:
     """Everything measured that the paper shows."""
 
     parameters: Parameters
-    models: dict[str, readme.Metrics]
+    models: dict[str, measurements.Metrics]
     reproductions: Reproductions
     ablations: Ablations
     benchmarks: Benchmarks
@@ -150,11 +149,11 @@ def load() -> Results:
     parameters = load_parameters()
     return Results(
         parameters,
-        {name: readme.load_metrics(name) for name in parameters.models},
-        readme.load(REPRODUCTIONS, Reproductions, "dvc repro"),
-        readme.load(ABLATIONS, Ablations, "dvc repro"),
-        readme.load(BENCHMARKS, Benchmarks, "make bench"),
-        readme.load(GRADIENTS, Gradients, "make bench"),
+        {name: measurements.load_metrics(name) for name in parameters.models},
+        measurements.load(REPRODUCTIONS, Reproductions, "dvc repro"),
+        measurements.load(ABLATIONS, Ablations, "dvc repro"),
+        measurements.load(BENCHMARKS, Benchmarks, "make bench"),
+        measurements.load(GRADIENTS, Gradients, "make bench"),
     )
 
 
@@ -279,7 +278,7 @@ def results_table() -> str:
     return table("results", caption, header, rows, [19, 18, 18, 18, -11])
 
 
-def _accuracy(part: readme.Measured | None) -> str:
+def _accuracy(part: measurements.Measured | None) -> str:
     if part is None:
         return "-"
     low, high = part.interval

@@ -5,64 +5,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from stages import parameters
-from stages.artifacts import missing, read_json, replacing, write_text
+from stages.artifacts import missing, replacing, write_text
 from stages.errors import UserError, run
+from stages.measurements import BENCHMARKS, REPRODUCTIONS, Measured, load, load_metrics
 from stages.parameters import Parameters
-from stages.schema import Schema
 
 README = Path("README.md")
-REPRODUCTIONS = Path("metrics/reproductions.json")
-BENCHMARKS = Path("benchmarks/results.json")
 PICTURE = Path("docs/images/predictions.png")
-
-
-class Measured(BaseModel):
-    """How a model does on one part of its split, as in metrics/<model>.json."""
-
-    accuracy: float
-    interval: tuple[float, float]
-    cross_entropy: float
-
-
-class Metrics(BaseModel):
-    """What the README shows of metrics/<model>.json."""
-
-    dataset: str
-    train: Measured
-    held_out: Measured | None
-    test: Measured | None
-    notes: list[str] = []
-
-
-def load_metrics(model: str) -> Metrics:
-    """Return the metrics of a model.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or is not what the evaluate stage writes.
-    """
-    return load(Path("metrics") / f"{model}.json", Metrics, "dvc repro")
-
-
-def load(path: Path, schema: type[Schema], command: str) -> Schema:
-    """Return the content of a JSON file of measurements as its schema.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or is not what the command writes; the message names the command.
-    """
-    if not path.exists():
-        raise UserError(f"{path}: not there; run `{command}`, which makes it")
-    try:
-        return schema.model_validate(read_json(path))
-    except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"]))
-        raise UserError(f"{path}: {key} is missing or is not what `{command}` writes; run that") from None
 
 
 def results(rows: Parameters) -> str:

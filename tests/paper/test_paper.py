@@ -273,7 +273,7 @@ def test_the_citation_file_is_of_this_project_and_of_the_paper() -> None:
 @pytest.mark.parametrize("there", [True, False])
 def test_the_site_links_to_the_paper_or_says_which_command_makes_it(there: bool, real: "Copy", tmp_path: Path) -> None:
     copy = real.again(tmp_path / "copy")
-    for name in ("docs/index.md", "publishing/results.py"):
+    for name in ("docs/index.md", "publishing/results.py", "stages/readme.py"):
         copy.write(name, (ROOT / name).read_text(encoding="utf-8"))
     if there:
         copy.write("paper/chainrule.pdf", "")
