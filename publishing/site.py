@@ -73,10 +73,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     skipped = page.file.content_string.count("\n") - markdown.count("\n")
     path = Path(page.file.abs_src_path or page.file.src_uri)
     name = path.relative_to(blocks.ROOT).as_posix() if path.is_relative_to(blocks.ROOT) else path.as_posix()
-    if page.file.src_uri == "guarantees.md":
-        markdown = _with_tests(markdown)
     try:
-        expanded = blocks.expand(markdown, name, 1 + skipped)
+        expanded = blocks.expand(_with_tests(markdown), name, 1 + skipped)
     except UserError as error:
         raise PluginError(str(error)) from None
     number = chapters.get(page.file.src_uri)
@@ -95,7 +93,7 @@ def _with_tests(markdown: str) -> str:
         path, test = (re.sub("([/_])", r"\1<wbr>", text) for text in match.groups())
         return f"[<code>{path}</code><br><code>{test}</code>](#{match[2]})"
 
-    return "\n".join([re.sub(named, link, markdown), "## The tests", "", *listings])
+    return "\n".join([re.sub(named, link, markdown), "## The tests", "", *listings]) if listings else markdown
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:

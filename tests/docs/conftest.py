@@ -36,10 +36,15 @@ def npm() -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(npm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the site, built strictly."""
+def mkdocs() -> None:
+    """Ask for what `mkdocs build` needs of Python."""
     if not importlib.util.find_spec("mkdocs"):
         unavailable("MkDocs is not installed: `make docs` installs it")
+
+
+@pytest.fixture(scope="session")
+def site(mkdocs: None, npm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the site, built strictly."""
     folder = tmp_path_factory.mktemp("site")
     process = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],

@@ -17,7 +17,7 @@ BASELINE = {("aria-dialog-name", ".md-search")}
 NO_SEARCH = '{"config": {"lang": ["en"], "separator": " ", "pipeline": [], "fields": {}}, "docs": []}'
 
 # Every fold opened, and every font that this needs in place of its substitute, which may be wider.
-OPEN = """async () => {
+READY = """async () => {
     document.querySelectorAll("details").forEach(details => details.open = true);
     await document.fonts.ready;
 }"""
@@ -89,7 +89,7 @@ def test_every_page_loads_and_fits(browser: "Browser", address: str, pages: list
     for path in pages:
         page = context.new_page()
         page.goto(address + path)
-        page.evaluate(OPEN)
+        page.evaluate(READY)
         for media, scheme, width, boxes in LAYOUTS:
             page.set_viewport_size({"width": width, "height": 900})
             page.emulate_media(media=media)
@@ -201,7 +201,7 @@ def test_axe_finds_nothing_serious(browser: "Browser", address: str, pages: list
             continue
         page = context.new_page()
         page.goto(address + path)
-        page.evaluate(OPEN)
+        page.evaluate(READY)
         page.evaluate(axe)
         part = "document" if path == "./" else "'.md-content'"  # what is around the content is the same everywhere
         for scheme, options in SCHEMES:

@@ -1,4 +1,3 @@
-import importlib.util
 import re
 import subprocess
 import sys
@@ -8,9 +7,7 @@ import pytest
 
 from publishing.blocks import ROOT
 
-pytestmark = pytest.mark.skipif(
-    not importlib.util.find_spec("mkdocs"), reason="`make docs` installs what the site needs"
-)
+pytestmark = pytest.mark.usefixtures("mkdocs")
 
 CONFIGURATION = """
 site_name: test
@@ -76,10 +73,10 @@ def test_a_guarantee_leads_to_the_source_of_its_test(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     row = "| It holds. | `tests/test_readme.py` `test_table_has_a_line_for_each_model_of_the_parameters` |\n"
     page = "# Guarantees\n\n| Guarantee | Test |\n| --- | --- |\n" + 2 * row
-    (tmp_path / "docs/guarantees.md").write_text(page, encoding="utf-8")
+    (tmp_path / "docs/page.md").write_text(page, encoding="utf-8")
     process = _build(tmp_path, "# Index\n")
     assert process.returncode == 0, process.stderr
-    html = (tmp_path / "site/guarantees/index.html").read_text(encoding="utf-8")
+    html = (tmp_path / "site/page/index.html").read_text(encoding="utf-8")
     link, anchor = (f'{name}test_table_has_a_line_for_each_model_of_the_parameters"' for name in ('href="#', 'id="'))
     assert (html.count(link), html.count(anchor)) == (2, 1)
     assert "readme.update(check=False)" in re.sub("<[^>]+>", "", html.partition(anchor)[2])
