@@ -33,14 +33,15 @@ class Work:
 def ours(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
     """Train the network of this project, through the same functions as the training stage."""
     from stages.nn.batches import epoch_batches
-    from stages.nn.initializers import He
-    from stages.nn.network import build
+    from stages.nn.layer import Start
+    from stages.nn.network import perceptron
     from stages.nn.optimizers import GradientDescent
+    from stages.nn.relu import ReLU
     from stages.nn.schedules import Constant
     from stages.nn.training import Trainer
 
     rng = np.random.default_rng(0)
-    network = build(work.layer_sizes, "relu", He(), rng)
+    network = perceptron(work.layer_sizes, ReLU, Start(rng))
     trainer = Trainer(network, GradientDescent(), work.learning_rate, Constant(), updates=1)
 
     def train() -> None:

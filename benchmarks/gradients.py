@@ -16,14 +16,15 @@ import numpy as np
 
 from stages.artifacts import write_json
 from stages.errors import UserError, run
-from stages.nn.activation import Activation
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.cross_entropy import cross_entropy_gradient
 from stages.nn.dropout import Dropout
 from stages.nn.gradient_check import numeric_gradient, relative_error
 from stages.nn.initializers import Uniform
-from stages.nn.network import build
+from stages.nn.layer import Layer, Start
+from stages.nn.layer_table import LAYERS
+from stages.nn.network import perceptron
 from stages.nn.one_hot import one_hot
 from stages.nn.softmax import softmax, softmax_backward
 from stages.nn.training import loss_and_gradients
@@ -164,26 +165,28 @@ def cases() -> list[Case]:
     Z, A, G = rng.standard_normal((3, CLASSES, EXAMPLES))
     y = rng.integers(CLASSES, size=EXAMPLES)
     Y = one_hot(y, CLASSES)
-    affine = Affine(W, b)
+    affine = Affine((SIZES[0],), Start(rng), units=CLASSES)
+    affine.parameters = {"W": W, "b": b}
     affine.forward(X)
-    affine.parameter_gradients(G)
-    mask = Dropout(0.4, np.random.default_rng(0)).forward(np.ones_like(A), training=True)
-    dropout = Dropout(0.4, np.random.default_rng(0))
-    dropout.forward(A, training=True)
+    dX = _by_input(affine, G)
+    mask, dropped = (Dropout((CLASSES,), Start(np.random.default_rng(0)), rate=0.4) for _ in range(2))
+    M = mask.forward(np.ones_like(A), training=True)
+    dropped.forward(A, training=True)
     found = [
-        Case("affine layer", _weighted_sum(_affine), [W, b, X], [G], [affine.dW, affine.db, affine.backward(G)], False)
+        Case("affine layer", _weighted_sum(_affine), [W, b, X], [G], [*affine.gradients.values(), dX], False),
     ]
     for name in PLAIN:
-        layer = Activation(name)
+        layer = LAYERS[name]((CLASSES,), Start(rng))
         layer.forward(Z)
-        found.append(Case(_titled(name), _weighted_sum(PLAIN[name]), [Z], [G], [layer.backward(G)], name != "relu"))
+        dZ = _by_input(layer, G)
+        found.append(Case(_titled(name), _weighted_sum(PLAIN[name]), [Z], [G], [dZ], name != "relu"))
     found += [
         Case("softmax", _weighted_sum(_softmax), [Z], [G], [softmax_backward(softmax(Z), G)]),
         Case("softmax and cross-entropy", _cross_entropy, [Z], [Y], [cross_entropy_gradient(Z, y, EXAMPLES)]),
-        Case("dropout with a given mask", _weighted_sum(_masked), [A], [mask, G], [dropout.backward(G)], False),
+        Case("dropout with a given mask", _weighted_sum(_masked), [A], [M, G], [_by_input(dropped, G)], False),
     ]
     for name in PLAIN:
-        network = build(SIZES, name, Uniform(-1, 1), rng, dtype=np.float64)
+        network = perceptron(SIZES, LAYERS[name], Start(rng, Uniform(-1, 1), np.float64))
         theta, title = list(network.parameters.values()), f"{'-'.join(map(str, SIZES))}, {_titled(name)}"
         if name == "relu":
             network.forward(X)
@@ -193,6 +196,13 @@ def cases() -> list[Case]:
         loss_and_gradients(network, X, y)
         found.append(Case(f"{title}, loss", _with_loss(_logits(name)), theta, [X, Y], list(network.gradients.values())))
     return found
+
+
+def _by_input(layer: Layer, dY: Array) -> Array:
+    """Return dX, having set the gradients."""
+    dX = layer.backward(dY)
+    assert dX is not None
+    return dX
 
 
 def _titled(activation: str) -> str:

@@ -32,9 +32,10 @@ from stages.artifacts import write_json
 from stages.errors import UserError, run
 from stages.mnist import CLASSES, PIXELS
 from stages.nn.batches import epoch_batches
-from stages.nn.initializers import He
-from stages.nn.network import build
+from stages.nn.layer import Start
+from stages.nn.network import perceptron
 from stages.nn.optimizers import GradientDescent
+from stages.nn.relu import ReLU
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer
 
@@ -107,7 +108,9 @@ def train(folder: Path | None) -> dict[str, Any]:
     The first epoch in memory is not counted: it warms up the process.
     """
     rng = np.random.default_rng(0)
-    trainer = Trainer(build(LAYER_SIZES, "relu", He(), rng), GradientDescent(), LEARNING_RATE, Constant(), updates=1)
+    trainer = Trainer(
+        perceptron(LAYER_SIZES, ReLU, Start(rng)), GradientDescent(), LEARNING_RATE, Constant(), updates=1
+    )
     parts = windows(folder, WINDOW, rng) if folder else repeat(splits.require_part("standard", "train"), EPOCHS + 1)
     seconds, images, correct = [], [], []
     with threadpool_limits(THREADS):

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from stages import models, parameters, splits
 from stages.artifacts import write_json
 from stages.errors import run
+from stages.mnist import FORM
 from stages.nn.training import evaluate, fit
 
 RESULTS = Path("benchmarks/processors.json")
@@ -29,12 +30,12 @@ def train(name: str, target: Path) -> None:
     row = parameters.load_model(name)
     X, y = splits.require_part(row.split, "train")
     rng = np.random.default_rng(row.seed)
-    network = models.build_network(row, rng)
+    network = models.start_network(name, row, FORM, rng)
     for _ in fit(models.build_trainer(row, network, len(y)), X, y, row.batch_size, rng):
         pass
     loss, accuracy = evaluate(network, *splits.require_part(row.split, "test"))
     kernels = next(library["architecture"] for library in threadpool_info() if library["user_api"] == "blas")
-    arrays: dict[str, Any] = {**network.parameters, "measured": [loss, accuracy], "kernels": kernels}
+    arrays: dict[str, Any] = {**network.kept, "measured": [loss, accuracy], "kernels": kernels}
     np.savez(target, **arrays)
 
 

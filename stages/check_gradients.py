@@ -6,23 +6,23 @@ that of weight decay.
 """
 
 import argparse
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.errors import UserError, run
-from stages.models import build_network
-from stages.nn.activation import Activation
+from stages.mnist import FORM
+from stages.models import start_network
 from stages.nn.arrays import Array, Labels
 from stages.nn.cross_entropy import cross_entropy
 from stages.nn.gradient_check import numeric_gradient, relative_error
-from stages.nn.network import Network
+from stages.nn.layer import Layer
 from stages.nn.optimizers import GradientDescent
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer
-from stages.parameters import Model, load_model
+from stages.parameters import Model, describe_network, load_model
 
 SEED = 0
 EXAMPLES = 8
@@ -34,7 +34,7 @@ HEADER = ("parameter", "shape", "entries checked", "analytic norm", "numeric nor
 
 
 class KinkWithinStepError(Exception):
-    """A step carries a pre-activation of ReLU across 0, where ReLU has no derivative."""
+    """A step carries a layer across a kink, where it has no derivative."""
 
 
 @dataclass(frozen=True)
@@ -83,55 +83,48 @@ class Loss:
 
     Parameters
     ----------
-    row : Model
-        Names the activation and the weight decay.
-    network : Network
-        Of this row, in float64.
+    network : Layer
+        In float64.
+    weight_decay : float
+        lambda of the penalty on the parameters that are decayed.
     rng : numpy.random.Generator
         The one that draws the masks of dropout; it is set back before each pass, so that they are always the same.
     X, y : ndarray of shape (features, m) and (m,)
         The batch.
     """
 
-    def __init__(self, row: Model, network: Network, rng: np.random.Generator, X: Array, y: Labels) -> None:
-        self.row, self.network, self.X, self.y = row, network, X, y
-        self._rng, self._state = rng, rng.bit_generator.state
-        self._sides = self._forward()[1]
+    def __init__(self, network: Layer, weight_decay: float, rng: np.random.Generator, X: Array, y: Labels) -> None:
+        self.network, self.weight_decay, self.X, self.y = network, weight_decay, X, y
+        self._rng, self._random_state = rng, rng.bit_generator.state
+        self._forward()
+        self._branches = network.branches()
 
-    def _forward(self) -> tuple[Array, list[NDArray[np.bool]]]:
-        """Return the logits, and which inputs of each ReLU are above 0."""
-        self._rng.bit_generator.state = self._state
-        Z, sides = self.X, []
-        for layer in self.network.layers:
-            if isinstance(layer, Activation) and self.row.activation == "relu":
-                sides.append(Z > 0)
-            Z = layer.forward(Z, training=True)
-        return Z, sides
+    def _forward(self) -> Array:
+        self._rng.bit_generator.state = self._random_state
+        return self.network.forward(self.X, training=True)
 
     def __call__(self) -> float:
         """Return the loss at the present parameters.
 
-        As long as no ReLU changes sides, the inputs of all are affine in the entry that is stepped. None meets its kink
-        within the step, then, if all are on the same sides at both its ends.
-
         Raises
         ------
         KinkWithinStepError
-            If an input of a ReLU is on the other side of 0 than at the start.
+            If a layer is on another side of a kink than at the start. Between kinks ReLU and max-pooling are linear:
+            none was crossed within the step if both its ends are on the sides of the start.
         """
-        Z, sides = self._forward()
-        if not all(map(np.array_equal, sides, self._sides)):
+        Z = self._forward()
+        if not all(map(np.array_equal, self.network.branches(), self._branches)):
             raise KinkWithinStepError
-        weights = [theta for name, theta in self.network.parameters.items() if name.startswith("W")]
-        penalty = self.row.weight_decay / 2 * sum(float(np.square(W).sum()) for W in weights)
+        decayed = [self.network.parameters[name] for name in self.network.decayed]
+        penalty = self.weight_decay / 2 * sum(float(np.square(W).sum()) for W in decayed)
         return cross_entropy(Z, self.y, len(self.y)) + penalty
 
     def gradients(self) -> dict[str, Array]:
         """Return the gradient that training derives: what one update at learning rate 1 subtracts."""
-        self._rng.bit_generator.state = self._state
+        self._rng.bit_generator.state = self._random_state
         parameters = self.network.parameters
         before = {name: theta.copy() for name, theta in parameters.items()}
-        Trainer(self.network, GradientDescent(), 1.0, Constant(), 1, self.row.weight_decay).step(self.X, self.y)
+        Trainer(self.network, GradientDescent(), 1.0, Constant(), 1, self.weight_decay).step(self.X, self.y)
         gradients: dict[str, Array] = {name: before[name] - theta for name, theta in parameters.items()}
         for name, theta in parameters.items():
             theta[...] = before[name]
@@ -144,7 +137,7 @@ def compare(loss: Loss, rng: np.random.Generator) -> list[Comparison]:
     Raises
     ------
     KinkWithinStepError
-        If a step would cross the kink of a ReLU.
+        If a step would cross a kink.
     """
     gradients = loss.gradients()
     rounding = float(np.finfo(np.float64).eps) * loss() / STEP
@@ -157,7 +150,7 @@ def compare(loss: Loss, rng: np.random.Generator) -> list[Comparison]:
     return comparisons
 
 
-def compare_at_random(row: Model) -> tuple[list[Comparison], int]:
+def compare_at_random(name: str, row: Model) -> tuple[list[Comparison], int]:
     """Return the comparison of each parameter of a model, and how many batches were drawn for it.
 
     The parameters are normal with variance 1 / inputs, whatever the row's initializer: small ones would give gradients
@@ -166,19 +159,19 @@ def compare_at_random(row: Model) -> tuple[list[Comparison], int]:
     Raises
     ------
     UserError
-        If no batch is without a pre-activation within the step of the kink.
+        If the layers do not fit the images, or no batch keeps all layers farther from their kinks than the step.
     """
     rng = np.random.default_rng(SEED)
-    network = build_network(row, rng, np.float64)
+    network = start_network(name, row, FORM, rng, np.float64)
     for theta in network.parameters.values():
         theta[...] = rng.standard_normal(theta.shape) / np.sqrt(theta.shape[1])
     for batch in range(1, BATCHES + 1):
-        X, y = rng.random((row.layer_sizes[0], EXAMPLES)), rng.integers(row.layer_sizes[-1], size=EXAMPLES)
+        X, y = rng.random((math.prod(FORM.shape), EXAMPLES)), rng.integers(len(FORM.classes), size=EXAMPLES)
         try:
-            return compare(Loss(row, network, rng, X, y), np.random.default_rng(SEED)), batch
+            return compare(Loss(network, row.weight_decay, rng, X, y), np.random.default_rng(SEED)), batch
         except KinkWithinStepError:
             continue
-    raise UserError(f"in each of {BATCHES} random batches a pre-activation lies within {STEP:g} of the kink of ReLU")
+    raise UserError(f"in each of {BATCHES} random batches a layer lies within {STEP:g} of one of its kinks")
 
 
 def table(comparisons: list[Comparison]) -> str:
@@ -209,12 +202,11 @@ def report(name: str) -> None:
         If there is no such model, or one of its gradients is wrong.
     """
     row = load_model(name)
-    comparisons, batches = compare_at_random(row)
-    sizes, activation = "-".join(map(str, row.layer_sizes)), row.activation or "no activation"
-    print(f"{name}: {sizes}, {activation}, dropout {row.dropout:g}, weight decay {row.weight_decay:g}")
+    comparisons, batches = compare_at_random(name, row)
+    print(f"{name}: {describe_network(row)}; weight decay {row.weight_decay:g}")
     print(f"{EXAMPLES} random examples, random parameters, float64, central differences with a step of {STEP:g}")
     if batches > 1:
-        print(f"batch {batches}: in those before it, a pre-activation lies within the step of the kink of ReLU")
+        print(f"batch {batches}: in those before it, a layer lies within the step of one of its kinks")
     print(f"\n{table(comparisons)}\n")
     print("largest error: |a - n| / (|a| + |n|) of the worst entry; one near 0 has a large error from rounding alone")
     print(f"error: the same with the norms of all entries checked; right if below {TOLERANCE:g}, or right to rounding")

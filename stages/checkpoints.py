@@ -88,9 +88,8 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def _arrays(self) -> dict[str, Array]:
-        parameters = self.trainer.network.parameters
-        arrays = dict(parameters)
-        for name, state in zip(parameters, self.trainer.states, strict=True):
+        arrays = self.trainer.network.kept
+        for name, state in self.trainer.states.items():
             arrays |= {f"{name} state {number}": array for number, array in enumerate(state)}
         return arrays
 
@@ -134,7 +133,7 @@ class Checkpoint:
         if self.early_stopping:
             self.early_stopping.best_loss, self.early_stopping.since_best = description["early_stopping"]
             self.early_stopping.best = {
-                name: stored[f"{name} best"] for name in self.trainer.network.parameters if f"{name} best" in stored
+                name: stored[f"{name} best"] for name in self.trainer.network.kept if f"{name} best" in stored
             }
         print(f"goes on at update {self.trainer.update}, from {self.path}", file=sys.stderr)
 

@@ -84,7 +84,8 @@ def evaluate(name: str) -> None:
         If the model or its split is missing or is not what it should be, or they do not belong together.
     """
     path = Path("models") / f"{name}.npz"
-    network, row, dataset = models.load(path)
+    model = models.load(path)
+    network, row, dataset = model.network, model.row, model.dataset
     split = splits.load_description(row.split)
     if split.dataset != dataset:
         folder = splits.directory(row.split)

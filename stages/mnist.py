@@ -5,6 +5,7 @@ import io
 import math
 import warnings
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,25 @@ SOURCE = RAW / "source.json"  # which of the two data/raw holds
 ROWS = COLUMNS = 28
 PIXELS = ROWS * COLUMNS
 CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the images of a data set have in common.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Height, width and channels of an image.
+    classes : tuple of str
+        Names of the classes, in the order of the labels.
+    """
+
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+
+
+FORM = Form((ROWS, COLUMNS, 1), tuple(map(str, range(CLASSES))))
 
 _UNSIGNED_BYTES = 0x0800
 _MOST_ITEMS = 300_000  # MNIST has 70,000, the digits of EMNIST are 280,000

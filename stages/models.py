@@ -1,23 +1,53 @@
 """Models: from a row of params.yaml to a network and its trainer, and the .npz files of trained ones."""
 
 import json
-from itertools import pairwise
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
+from pydantic import ValidationError
 
 from stages.artifacts import load_archive, missing, save_archive
 from stages.errors import UserError
-from stages.nn.network import Network, build
+from stages.mnist import Form
+from stages.nn.arrays import Array
+from stages.nn.layer import OptionError, Outline, Start
+from stages.nn.network import Network
 from stages.nn.training import Trainer
 from stages.parameters import Model
+from stages.schema import PATH, describe
 
 
-def build_network(row: Model, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Network:
-    """Return the untrained network of a row."""
-    return build(row.layer_sizes, row.activation, row.initializer, rng, row.dropout, dtype)
+def build_network(row: Model, form: Form, start: Start) -> Network:
+    """Return the untrained network of a row, for images of this form.
+
+    Raises
+    ------
+    OptionError
+        If a layer does not fit what it is given, or the last one does not return a row for each class.
+    """
+    network = Network(
+        form.shape, replace(start, initializer=row.initializer, classes=len(form.classes)), layers=row.layers
+    )
+    if network.shape != (len(form.classes),):
+        last = len(row.layers) - 1
+        found = " x ".join(map(str, network.shape))
+        raise OptionError(
+            f"layers.{last}", f"returns {found}, not {len(form.classes)} classes; end with an affine layer"
+        )
+    return network
+
+
+def start_network(
+    name: str, row: Model, form: Form, rng: np.random.Generator, dtype: DTypeLike = np.float32
+) -> Network:
+    """Return the untrained network of a row of params.yaml; raise UserError if its layers do not fit the images."""
+    try:
+        return build_network(row, form, Start(rng, dtype=dtype))
+    except OptionError as error:
+        raise UserError(f"{PATH}: models.{name}.{error}") from None
 
 
 def build_trainer(row: Model, network: Network, m: int) -> Trainer:
@@ -27,15 +57,36 @@ def build_trainer(row: Model, network: Network, m: int) -> Trainer:
     return Trainer(network, row.optimizer, row.learning_rate, row.schedule, updates, row.weight_decay)
 
 
-def save(path: Path, network: Network, row: Model, dataset: str) -> None:
-    """Write a trained network: its parameters by name, its layer sizes, and as JSON the row and data that made it."""
-    description = json.dumps({"dataset": dataset, "parameters": row.model_dump(mode="json")})
-    arrays: dict[str, Any] = {**network.parameters, "layer_sizes": row.layer_sizes, "description": description}
-    save_archive(path, arrays)
+def save(path: Path, network: Network, row: Model, form: Form, dataset: str) -> None:
+    """Write a trained network: parameters and state by name, and as JSON the row and the data that made it."""
+    description = {"dataset": dataset, **asdict(form), "parameters": row.model_dump(mode="json")}
+    save_archive(path, {**network.kept, "description": np.asarray(json.dumps(description))})
 
 
-def load(path: Path) -> tuple[Network, Model, str]:
-    """Return a trained network, the row of params.yaml that made it and the name of its data set.
+@dataclass(frozen=True)
+class Trained:
+    """What a model's file holds.
+
+    Attributes
+    ----------
+    network : Network
+        The trained network.
+    row : Model
+        The row of params.yaml that made it.
+    form : Form
+        Of the images it was trained on.
+    dataset : str
+        Their name.
+    """
+
+    network: Network
+    row: Model
+    form: Form
+    dataset: str
+
+
+def load(path: Path) -> Trained:
+    """Return a trained model.
 
     Raises
     ------
@@ -46,17 +97,29 @@ def load(path: Path) -> tuple[Network, Model, str]:
         arrays = load_archive(path)
         description = json.loads(str(arrays.pop("description")).encode())  # NumPy lets any 32 bits be a character
         row = Model.model_validate(description["parameters"])
-        found = {name: f"{array.dtype} of shape {array.shape}" for name, array in arrays.items()}
-        expected = {"layer_sizes": f"int64 of shape ({len(row.layer_sizes)},)"}
-        for l, (inputs, units) in enumerate(pairwise(row.layer_sizes), 1):
-            expected |= {f"W{l}": f"float32 of shape {units, inputs}", f"b{l}": f"float32 of shape {units, 1}"}
-        if found != expected:  # before memory is taken for a network of these sizes
-            raise ValueError(f"it has {found}, not {expected}")
-        network = build_network(row, np.random.default_rng(row.seed))
-        for name, theta in network.parameters.items():
-            theta[...] = arrays[name]
-        return network, row, str(description["dataset"])
+        height, width, channels = map(int, description["shape"])
+        form = Form((height, width, channels), tuple(map(str, description["classes"])))
+        rng = np.random.default_rng(row.seed)
+        _compare(
+            arrays, build_network(row, form, Outline(rng)).kept
+        )  # before memory is taken for a network of these sizes
+        network = build_network(row, form, Start(rng))
+        for name, array in network.kept.items():
+            array[...] = arrays[name]
+        return Trained(network, row, form, str(description["dataset"]))
     except FileNotFoundError:
         raise missing(path) from None
+    except ValidationError as error:
+        reason = "; ".join(describe(error))
     except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError, OSError) as error:
-        raise UserError(f"{path}: not a model of this project ({error}); delete it and run `dvc repro`") from None
+        reason = str(error)
+    raise UserError(f"{path}: not a model of this project ({reason}); delete it and run `dvc repro`")
+
+
+def _compare(found: dict[str, NDArray[Any]], expected: dict[str, Array]) -> None:
+    told = [
+        {name: f"{array.dtype} of shape {array.shape}" for name, array in arrays.items()}
+        for arrays in (found, expected)
+    ]
+    if told[0] != told[1]:
+        raise ValueError(f"it has {told[0]}, not {told[1]}")

@@ -1,62 +1,116 @@
 """The schema of params.yaml as a whole, and of a model's row. Run as a program, it checks the file."""
 
-from dataclasses import MISSING, asdict, fields
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from inspect import signature
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
     Field,
     PlainSerializer,
     PlainValidator,
-    ValidationError,
     create_model,
     model_validator,
 )
 
 from stages.errors import run
-from stages.mnist import CLASSES, PIXELS
-from stages.nn.activation import ACTIVATIONS
 from stages.nn.initializers import INITIALIZERS, He, Initializer
+from stages.nn.layer import Count, Layer, Maker, Shape, Share, Start
+from stages.nn.layer_table import LAYERS
 from stages.nn.optimizers import OPTIMIZERS, GradientDescent, Optimizer
 from stages.nn.schedules import SCHEDULES, Constant, Schedule
-from stages.schema import PATH, Data, Fraction, Positive, Reproduce, Section, Seed, Split, describe, read, row, validate
+from stages.schema import PATH, Data, Fraction, Positive, Reproduce, Section, Seed, Split, read, row, validate
 
 
-def _options(member: type[Any]) -> type[Section]:
-    """Return the schema of the options of a member of a family, from the fields of its dataclass."""
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer as a row of `layers` writes it: a constructor with its options.
+
+    Parameters
+    ----------
+    name : str
+        A key of `LAYERS`.
+    options : dict
+        What is given; what is left out has the constructor's default.
+    """
+
+    name: str
+    options: dict[str, Any]
+
+    def __call__(self, shape: Shape, start: Start) -> Layer:
+        """Return the layer, for inputs of this shape."""
+        return LAYERS[self.name](shape, start, **self.options)
+
+    def __str__(self) -> str:
+        """Return it in words, such as "affine 10" or "convolution (filters 16, size 5)"."""
+        given = {key: _words(value) for key, value in self.options.items()}
+        options = "".join(given.values()) if len(given) == 1 else ", ".join(f"{key} {v}" for key, v in given.items())
+        name = self.name.replace("_", " ")
+        return name if not given else f"{name} {options}" if len(given) == 1 else f"{name} ({options})"
+
+
+def _words(value: Any) -> str:
+    return f"({', '.join(map(str, value))})" if isinstance(value, list) else str(value)
+
+
+def schema_of(member: type[Any]) -> type[Section]:
+    """Return the schema of the options of a member of a family or of a layer, from the keywords of its constructor.
+
+    The shape and the start, which a layer is given as well, are no options.
+    """
     options: dict[str, Any] = {
-        field.name: (field.type, ... if field.default is MISSING else field.default) for field in fields(member)
+        name: (_checked(option.annotation), ... if option.default is option.empty else option.default)
+        for name, option in signature(member).parameters.items()
+        if not issubclass(member, Layer) or option.kind is option.KEYWORD_ONLY
     }
     return create_model(member.__name__, __base__=Section, **options)
+
+
+def _checked(annotation: Any) -> Any:
+    """Return the type of an option with the limits that the schema checks."""
+    if annotation in LIMITED:
+        return LIMITED[annotation]
+    if get_origin(annotation) in (Union, UnionType):
+        return Union[tuple(map(_checked, get_args(annotation)))]  # noqa: UP007 (made from a tuple)
+    return annotation
+
+
+def _options(family: Mapping[str, type[Any]], value: object) -> tuple[str, dict[str, Any]]:
+    """Return the name and the options of {name: ..., option: ...}, as they stand there, checked by their schema."""
+    if not isinstance(value, dict) or value.get("name") not in list(family):
+        raise ValueError(f"must be a map whose key `name` is one of {', '.join(family)}, not {value!r:.80}")
+    options = {key: option for key, option in value.items() if key != "name"}
+    checked = schema_of(family[value["name"]]).model_validate(options)
+    return value["name"], {key: getattr(checked, key) for key in options}
 
 
 def _member(family: dict[str, type[Any]]) -> tuple[PlainValidator, PlainSerializer]:
     """Return what turns {name: ..., option: ...} into a member of a family, and what turns it back."""
 
     def build(value: object) -> object:
-        if not isinstance(value, dict) or value.get("name") not in list(family):
-            raise ValueError(f"must be a map whose key `name` is one of {', '.join(family)}")
-        member = family[value["name"]]
-        options = {key: option for key, option in value.items() if key != "name"}
-        try:
-            return member(**dict(_options(member).model_validate(options)))
-        except ValidationError as error:
-            raise ValueError("; ".join(describe(detail) for detail in error.errors())) from None
+        name, options = _options(family, value)
+        return family[name](**options)
 
     names = {member: name for name, member in family.items()}
     return PlainValidator(build), PlainSerializer(lambda member: {"name": names[type(member)], **asdict(member)})
 
 
-def _activation(value: str | None) -> str | None:
-    if value is not None and value not in ACTIVATIONS:
-        raise ValueError(f"must be null or one of {', '.join(ACTIVATIONS)}")
-    return value
+def _layer_row(value: object) -> LayerRow:
+    return LayerRow(*_options(LAYERS, value))
 
 
-def _layer_sizes(sizes: list[int]) -> list[int]:
-    if len(sizes) < 2 or sizes[0] != PIXELS or sizes[-1] != CLASSES or min(sizes) < 1:
-        raise ValueError(f"must be positive and start with {PIXELS} (pixels) and end with {CLASSES} (classes)")
-    return sizes
+def _as_map(row: LayerRow) -> dict[str, Any]:
+    options = {
+        key: list(map(_as_map, value)) if isinstance(value, list) and isinstance(value[0], LayerRow) else value
+        for key, value in row.options.items()
+    }
+    return {"name": row.name, **options}
+
+
+Layers = Annotated[list[Annotated[LayerRow, PlainValidator(_layer_row), PlainSerializer(_as_map)]], Field(min_length=1)]
+LIMITED: dict[Any, Any] = {Count: Positive, Share: Fraction, Sequence[Maker]: Layers}
 
 
 def _name(name: str) -> str:
@@ -72,13 +126,7 @@ class Model(Section):
     """A network and how it is trained, for a number either of `updates` or of `epochs`."""
 
     split: str = Field(description="name of the split to train on")
-    layer_sizes: Annotated[list[int], AfterValidator(_layer_sizes)] = Field(
-        description="features, units of each hidden layer, classes"
-    )
-    activation: Annotated[str | None, AfterValidator(_activation)] = Field(
-        "relu", description="of the hidden layers; null leaves the network linear"
-    )
-    dropout: Fraction = Field(0.0, description="probability of dropping a hidden activation")
+    layers: Layers = Field(description="what an image goes through, from its pixels to the logits")
     initializer: Annotated[Initializer, *_member(INITIALIZERS)] = Field(
         He(), description="how weights and biases begin"
     )
@@ -99,11 +147,33 @@ class Model(Section):
     )
     seed: Seed = Field(description="seed of initial parameters, shuffles and dropout")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _layers_of_an_old_row(cls, row: Any) -> Any:
+        if isinstance(row, dict) and "layer_sizes" in row:
+            raise ValueError(f"layer_sizes, activation and dropout are now one list: {_new_form(row)}")
+        return row
+
     @model_validator(mode="after")
     def _one_length(self) -> "Model":
         if (self.updates is None) == (self.epochs is None):
             raise ValueError("needs one of updates and epochs, and not both")
         return self
+
+
+def _new_form(row: dict[str, Any]) -> str:
+    """Return as YAML the layers of a row in the form that rows had before."""
+    activation, dropout = row.get("activation", "relu"), row.get("dropout")
+    between = [f"{{name: {activation}}}"] if activation else []
+    between += [f"{{name: dropout, rate: {dropout}}}"] if dropout else []
+    sizes = row["layer_sizes"] if isinstance(row["layer_sizes"], list) else []
+    affine = [f"{{name: affine, units: {units}}}" for units in sizes[1:]]
+    return f"layers: [{', '.join(', '.join([layer, *between]) for layer in affine[:-1])}, {''.join(affine[-1:])}]"
+
+
+def describe_network(row: Model) -> str:
+    """Return the layers of a network in words: "affine 128, relu, affine"."""
+    return ", ".join(map(str, row.layers))
 
 
 class Parameters(Section):

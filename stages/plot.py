@@ -150,12 +150,19 @@ def draw_predictions(figure: SubFigure, X: Array, predictions: pd.DataFrame) -> 
 
 
 def draw_weights(figure: SubFigure, W: Array, labels: list[str], columns: int) -> None:
-    """Draw the rows of W, of shape (units, 784), as images on one scale that is symmetric about 0."""
+    """Draw images W, of shape (units, height, width), on one scale that is symmetric about 0."""
     limit = np.abs(W).max()
     axes = figure.subplots()
     marked = [False] * len(W)
-    image = show_tiles(axes, W, labels, marked, columns, room=8, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    image = show_tiles(axes, W, labels[: len(W)], marked, columns, room=8, cmap="RdBu_r", vmin=-limit, vmax=limit)
     figure.colorbar(image, aspect=60, pad=0.02).set_label("weight of the pixel")
+
+
+def unit_names(model: models.Trained) -> list[str]:
+    """Return what the units of the first layer are called: by their classes, if it returns the logits."""
+    if len(model.network.layers) == 1:
+        return [f"class {name}" for name in model.form.classes]
+    return [f"unit {k}" for k in range(1, 1 + SHOWN_UNITS)]
 
 
 def plot(name: str) -> None:
@@ -167,7 +174,8 @@ def plot(name: str) -> None:
         If something that an earlier stage writes is missing or is not what it should be.
     """
     file = f"{name}.csv"
-    network, row, dataset = models.load(Path("models") / f"{name}.npz")
+    model = models.load(Path("models") / f"{name}.npz")
+    row, dataset = model.row, model.dataset
     notes = splits.load_description(row.split).notes
     part, measured = read_detailed(Path("metrics") / f"{name}.json")
     loaded = splits.load_part(row.split, part)
@@ -181,17 +189,13 @@ def plot(name: str) -> None:
 
     images = f"the {X.shape[1]:,} {PARTS[part]} images"
     low, high = measured["interval"]
-    W = network.parameters["W1"]
-    shown = W[:SHOWN_UNITS]
-    columns = 5 if len(shown) <= 10 else 8
-    rows = -(-len(shown) // columns)
-    unit, units, first = ("unit", "hidden units", 1) if len(row.layer_sizes) > 2 else ("class", "classes", 0)
-    which = f"{len(W)}" if len(shown) == len(W) else f"first {len(shown)} of {len(W)}"
+    pictures = model.network.pictures()
+    shown = None if pictures is None else pictures[:SHOWN_UNITS]
     subtitles = {
         "curves": "Loss and accuracy in training",
         "confusion": f"{measured['accuracy']:.1%} of {images} are right (95% interval {low:.1%} to {high:.1%})",
         "predictions": f"Predictions for {images} with their probabilities, errors marked",
-        "weights": f"Weights of the {which} {units}",
+        "weights": "Weights of the first layer, by unit",
     }
     with replacing(Path("figures") / name) as folder:
         folder.mkdir()
@@ -206,8 +210,10 @@ def plot(name: str) -> None:
             draw_confusion(figure, counts, measured["precision"], measured["recall"])
         with draw("predictions", 7, 3.7) as figure:
             draw_predictions(figure, X, predictions)
-        with draw("weights", 7, 0.6 + 7 * rows / columns) as figure:
-            draw_weights(figure, shown, [f"{unit} {k}" for k in range(first, first + len(shown))], columns)
+        if shown is not None:
+            columns = 5 if len(shown) <= 10 else 8
+            with draw("weights", 7, 0.6 + 7 * -(-len(shown) // columns) / columns) as figure:
+                draw_weights(figure, shown[..., 0], unit_names(model), columns)
 
 
 def main() -> None:

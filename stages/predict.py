@@ -18,9 +18,9 @@ from stages.artifacts import replacing
 from stages.errors import UserError, run
 from stages.figures import BLUE, GRAY, INK, PERCENT, drawing
 from stages.mnist import CLASSES, COLUMNS, ROWS
-from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.network import Network
+from stages.nn.softmax import softmax
 
 FOLDER = Path("explained")  # where the figures of --explain go
 
@@ -70,11 +70,11 @@ def from_test_part(split: str, index: int) -> Sample:
 
 
 def hidden_activations(network: Network, x: Array) -> list[Array]:
-    """Return the activations of each hidden layer, of shape (units,), for one image x of shape (784,)."""
-    inputs = []
+    """Return what each layer that learns is given by the layers before it, of shape (units,), for an image x."""
+    inputs: list[Array] = []
     A = x[:, np.newaxis]
     for layer in network.layers:
-        if isinstance(layer, Affine):
+        if layer.parameters:
             inputs.append(A[:, 0].copy())
         A = layer.forward(A)
     return inputs[1:]
@@ -124,7 +124,7 @@ def draw_explanation(figure: SubFigure, sample: Sample, hidden: Sequence[Array],
 
 def explain(path: Path, title: str, sample: Sample, network: Network) -> None:
     """Write the explanation of one image as a PNG file."""
-    p = network.probabilities(sample.x[:, np.newaxis])[:, 0]
+    p = softmax(network.forward(sample.x[:, np.newaxis]))[:, 0]
     hidden = hidden_activations(network, sample.x)
     truth = "" if sample.label is None else f"; label {sample.label}"
     subtitle = f"Prediction {p.argmax()}, with a probability of {p.max():.1%}{truth}"
@@ -145,18 +145,18 @@ def predict(name: str, paths: Sequence[Path], test_index: int | None, explained:
         If the model is missing, there is no such test image, or at least one of the files is no image of a digit; the
         others are predicted first.
     """
-    network, row, dataset = models.load(Path("models") / f"{name}.npz")
-    samples = [] if test_index is None else [from_test_part(row.split, test_index)]
+    model = models.load(Path("models") / f"{name}.npz")
+    samples = [] if test_index is None else [from_test_part(model.row.split, test_index)]
     problems = []
     for path in paths:
         try:
             samples.append(from_file(path))
         except UserError as error:
             problems.append(printable(str(error)))
-    title = f"{name} on {dataset}"
+    title = f"{name} on {model.dataset}"
     if samples:
         print(f"{title}, probabilities in percent\n")
-        print(table(samples, network.probabilities(np.stack([sample.x for sample in samples], axis=1))))
+        print(table(samples, softmax(model.network.forward(np.stack([sample.x for sample in samples], axis=1)))))
     if samples and explained:
         print()
         times = Counter[str]()
@@ -164,7 +164,7 @@ def predict(name: str, paths: Sequence[Path], test_index: int | None, explained:
             times[sample.stem] += 1
             repeated = f"-{times[sample.stem]}" if times[sample.stem] > 1 else ""
             target = FOLDER / f"{name}-{sample.stem}{repeated}.png"
-            explain(target, title, sample, network)
+            explain(target, title, sample, model.network)
             print(f"{printable(sample.name)} is explained in {printable(str(target))}")
     if problems:
         raise UserError("\nerror: ".join(problems))

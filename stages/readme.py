@@ -26,11 +26,12 @@ def results(rows: Parameters) -> str:
     ]
     for name, measured in metrics.items():
         row = rows.models[name]
-        network = f"{'-'.join(map(str, row.layer_sizes))}, {row.activation or 'linear'}"
         training = f"{row.updates:,} updates" if row.updates else f"{row.epochs:,} epochs"
         parts = [_accuracy(part) for part in (measured.train, measured.held_out, measured.test)]
         cross_entropy = f"{measured.test.cross_entropy:.3f}" if measured.test else "-"
-        lines.append(f"| `{name}` | {' | '.join([network, training, *parts, cross_entropy])} |")
+        lines.append(
+            f"| `{name}` | {' | '.join([parameters.describe_network(row), training, *parts, cross_entropy])} |"
+        )
     datasets = dict.fromkeys(measured.dataset for measured in metrics.values())
     notes = dict.fromkeys(note for measured in metrics.values() for note in measured.notes)
     explanation = f"Accuracy, with its 95 % Wilson interval in brackets. Data: {'; '.join(datasets)}."

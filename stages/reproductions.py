@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from stages import as_printed, models, splits
-from stages.mnist import CLASSES
+from stages.mnist import CLASSES, FORM, PIXELS
 from stages.nn.arrays import Array, Labels
+from stages.nn.layer import Start
 from stages.nn.network import Network
 from stages.nn.training import Diverged, evaluate, fit
 from stages.parameters import Model
@@ -25,19 +26,24 @@ IMAGES = {"kaggle": 42_000, "standard": 60_000}  # that the claims are about, th
 PARTS = {"train": "training", "held_out": "held-out", "test": "test"}
 END = -1  # epoch under which the end of a run is kept, whenever it came
 
+
+def layers(*units: int, activation: str | None = "relu") -> list[Row]:
+    """Return affine layers with an activation between them, in the words of params.yaml; the last one is added."""
+    between: list[Row] = [{"name": activation}] if activation else []
+    return [row for n in units for row in ({"name": "affine", "units": n}, *between)] + [{"name": "affine"}]
+
+
 # The networks as printed, in the words of params.yaml; one run of W3's serves W1 and W2 too.
 W3: Row = {
     "split": "kaggle",
-    "layer_sizes": [784, 10, 10],
-    "activation": "relu",
+    "layers": layers(10),
     "initializer": {"name": "uniform", "low": -0.5, "high": 0.5},
     "learning_rate": 0.1,
     "updates": 750,
 }
 W4: Row = {
     "split": "standard",
-    "layer_sizes": [784, 16, 16, 10],
-    "activation": "tanh",
+    "layers": layers(16, 16, activation="tanh"),
     "initializer": {"name": "normal", "scale": 0.1},
     "learning_rate": 1.0,
     "schedule": {"name": "steps", "at": [75], "factor": 0.1},
@@ -45,8 +51,7 @@ W4: Row = {
 }
 W5: Row = {
     "split": "standard",
-    "layer_sizes": [784, 128, 10],
-    "activation": "relu",
+    "layers": layers(128),
     "initializer": {"name": "normal", "scale": 0.01},
     "learning_rate": 0.1,
     "updates": 100,
@@ -63,7 +68,7 @@ RECIPES = {
     "mini": "from He's weights, 5 epochs of mini-batches of 128",
 }
 HIDDEN: dict[str, Row] = {
-    name: {"layer_sizes": [784, *map(int, name.split("-")), 10]} for name in ("10", "128", "256", "10-10", "128-128")
+    name: {"layers": layers(*map(int, name.split("-")))} for name in ("10", "128", "256", "10-10", "128-128")
 }
 FULL_OPTIMIZERS: dict[str, Row] = {
     "momentum": {"optimizer": {"name": "momentum"}, "learning_rate": 0.1},
@@ -116,8 +121,8 @@ EXPERIMENTS = {
     "w5 mini-batches": Experiment(W5 | BATCHES, marks=range(PASSES + 1)),
     "w3 mini-batches": Experiment(W3 | BATCHES, marks=range(PASSES + 1)),
     **{f"mini {name}": Experiment(MINI | change) for name, change in (HIDDEN | MINI_OPTIMIZERS).items()},
-    "linear": Experiment(MINI | {"activation": None}),
-    "softmax regression": Experiment(MINI | {"layer_sizes": [784, 10]}),
+    "linear": Experiment(MINI | {"layers": layers(10, activation=None)}),
+    "softmax regression": Experiment(MINI | {"layers": layers()}),
     **{f"scale {s:g}": Experiment(GRID | {"initializer": {"name": "normal", "scale": s}}, "costly") for s in SCALES},
     **{f"rate {rate:g}": Experiment(GRID | {"learning_rate": rate}, "costly") for rate in RATES},
     "w4 untrained": Experiment(W4 | {"updates": 1}, "cheap", [0]),
@@ -150,8 +155,8 @@ class Run:
 
     def network(self, dtype: DTypeLike = np.float32) -> Network:
         """Return the trained network."""
-        network = models.build_network(self.row, np.random.default_rng(self.row.seed), dtype)
-        for name, theta in network.parameters.items():
+        network = models.build_network(self.row, FORM, Start(np.random.default_rng(self.row.seed), dtype=dtype))
+        for name, theta in network.kept.items():
             theta[...] = self.parameters[name]
         return network
 
@@ -189,7 +194,7 @@ def train(name: str, seed: int) -> Run:
     split_rng, rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
     parts = draw(row.split, split_rng)
     X, y = parts["train"]
-    network = models.build_network(row, rng)
+    network = models.build_network(row, FORM, Start(rng))
     trainer = models.build_trainer(row, network, len(y))
     trace: list[float] = []
     measured: dict[int, dict[str, tuple[float, float]]] = {}
@@ -209,7 +214,7 @@ def train(name: str, seed: int) -> Run:
         except Diverged as error:
             diverged = error.update
         measure(END)
-    return Run(row, trace, measured, network.parameters, diverged)
+    return Run(row, trace, measured, network.kept, diverged)
 
 
 @dataclass(frozen=True)
@@ -227,8 +232,8 @@ def compare_speed(times: float, columns: int = 2000, rounds: int = 5) -> Speed:
     Processor time is taken, so that other processes count little. A first round is for warming up.
     """
     rng = np.random.default_rng(0)
-    X, y = rng.random((columns, W4["layer_sizes"][0])).T, np.arange(columns) % CLASSES
-    network = as_printed.normal(W4["layer_sizes"], W4["initializer"]["scale"], rng)
+    X, y = rng.random((columns, PIXELS)).T, np.arange(columns) % CLASSES
+    network = as_printed.normal([PIXELS, 16, 16, CLASSES], W4["initializer"]["scale"], rng)
 
     def whole_pass(chosen: slice) -> None:
         Zs, As = as_printed.forward(network, X[:, chosen], as_printed.W4)

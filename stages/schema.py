@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar
@@ -82,8 +83,17 @@ _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 200, 200
 
 
-def describe(detail: Any, section: tuple[str, ...] = ()) -> str:
-    """Return what a detail of a ValidationError says: a key, its value, and what is allowed."""
+def describe(error: ValidationError, *section: str | int) -> Iterator[str]:
+    """Yield a line for each detail of an error: a key, its value, and what is allowed."""
+    for detail in error.errors():
+        inner = detail.get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError):  # of options, which have a schema of their own
+            yield from describe(inner, *section, *detail["loc"])
+        else:
+            yield _describe(detail, section)
+
+
+def _describe(detail: Any, section: tuple[str | int, ...]) -> str:
     key = ".".join(str(part) for part in (*section, *detail["loc"]) if part != "[key]")
     message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
     value = detail["input"]
@@ -126,7 +136,7 @@ def validate(schema: type[Schema], content: Any, *section: str) -> Schema:
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        raise UserError("\n".join(f"{PATH}: {describe(detail, section)}" for detail in error.errors())) from None
+        raise UserError("\n".join(f"{PATH}: {line}" for line in describe(error, *section))) from None
 
 
 def row(content: dict[str, Any], section: str, name: str) -> Any:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from stages import checkpoints, models, parameters, splits
 from stages.artifacts import replacing
 from stages.errors import UserError, run
+from stages.mnist import FORM
 from stages.nn.early_stopping import EarlyStopping
 from stages.nn.training import Diverged, Trainer, fit
 from stages.schema import named_row
@@ -33,7 +34,7 @@ def train(name: str) -> None:
     X, y = splits.require_part(row.split, "train")
     validation = splits.load_part(row.split, "validation")
     rng = np.random.default_rng(row.seed)
-    network = models.build_network(row, rng)
+    network = models.start_network(name, row, FORM, rng)
     trainer = models.build_trainer(row, network, len(y))
     stopping = EarlyStopping(row.early_stopping) if row.early_stopping else None
     with checkpoints.alone(name):
@@ -54,7 +55,7 @@ def train(name: str) -> None:
         with replacing(Path("metrics/history") / f"{name}.csv") as partial:
             table = pd.DataFrame(asdict(record) for record in checkpoint.history)
             table.to_csv(partial, index=False, float_format="%.6g")
-        models.save(Path("models") / f"{name}.npz", network, row, splits.load_description(row.split).dataset)
+        models.save(Path("models") / f"{name}.npz", network, row, FORM, splits.load_description(row.split).dataset)
         checkpoint.remove()
 
 

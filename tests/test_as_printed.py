@@ -10,10 +10,10 @@ from stages.as_printed import W3, W4, W5, Parameters, WriteUp
 from stages.nn.arrays import Array, Labels
 from stages.nn.gradient_check import numeric_gradient, relative_error
 from stages.nn.initializers import Normal, Uniform
-from stages.nn.network import build
 from stages.nn.optimizers import GradientDescent
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer
+from tests.networks import build
 
 LOG3 = np.log(3)
 

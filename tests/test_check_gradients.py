@@ -13,10 +13,10 @@ import pytest
 from stages import check_gradients, models
 from stages.check_gradients import Comparison, KinkWithinStepError, Loss, compare, compare_at_random, table
 from stages.errors import run
-from stages.nn.activation import ACTIVATIONS, Activation
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.dropout import Dropout
+from stages.nn.layer_table import LAYERS
 from stages.nn.network import Network
 from stages.nn.training import Trainer
 from stages.parameters import Model
@@ -98,7 +98,7 @@ SABOTAGES: list[tuple[str, Callable[[pytest.MonkeyPatch], None], set[str]]] = [
     ),
     (
         "relu-that-lets-everything-through",
-        lambda patch: patch.setitem(ACTIVATIONS, "relu", (ACTIVATIONS["relu"][0], lambda A, dA, out: dA)),
+        lambda patch: patch.setitem(LAYERS, "relu", (LAYERS["relu"][0], lambda A, dA, out: dA)),
         {"W1", "b1", "W2", "b2"},
     ),
 ]
@@ -134,7 +134,7 @@ def test_a_sabotaged_weight_decay_is_found(small: Path, monkeypatch: pytest.Monk
         check(monkeypatch, "small")
 
 
-@pytest.mark.parametrize("activation", [*ACTIVATIONS, None])
+@pytest.mark.parametrize("activation", [*LAYERS, None])
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_every_activation_passes(activation: str | None, dropout: float) -> None:
     comparisons, _ = compare_at_random(row(layer_sizes=[784, 6, 5, 10], activation=activation, dropout=dropout))

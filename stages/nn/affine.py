@@ -1,55 +1,68 @@
 """The affine layer, Z = W X + b."""
 
+import math
+
 import numpy as np
 
-from stages.nn.arrays import Array, reuse
+from stages.nn.arrays import Array, reuse, reuse_like
+from stages.nn.layer import Count, Layer, OptionError, Shape, Start
 
 
-class Affine:
+class Affine(Layer):
     """The affine layer, Z = W X + b, with b added to every column.
 
     Parameters
     ----------
-    W : ndarray of shape (units, inputs)
-        Weights.
-    b : ndarray of shape (units, 1)
-        Biases, one for each unit.
-
-    Attributes
-    ----------
-    dW, db : ndarray
-        Gradients of the loss by `W` and `b`, of their shapes; set by `parameter_gradients`.
+    shape : tuple of int
+        Of an example of the input; of any shape, it is a column of as many features as it has entries.
+    start : Start
+        Draws W of shape (units, inputs) and b of shape (units, 1).
+    units : int, optional
+        Rows of Z; as many as there are classes if it is left out.
     """
 
-    def __init__(self, W: Array, b: Array) -> None:
-        self.W, self.b = W, b
-        self.dW, self.db = np.zeros_like(W), np.zeros_like(b)
+    decayed = ("W",)
+    example = (6,), {"units": 4}
+
+    def __init__(self, shape: Shape, start: Start, *, units: Count | None = None) -> None:
+        units = units or start.classes
+        if units is None:
+            raise OptionError("units", "is missing, and nothing says how many classes there are")
+        super().__init__(shape, start)
+        self.shape = (units,)
+        self.parameters = start.draw(units, math.prod(shape))
+        self._input_shape = shape
         self._X: Array | None = None
         self._Z: Array | None = None
         self._dX: Array | None = None
 
     def forward(self, X: Array, training: bool = False) -> Array:
         """Return Z = W X + b, of shape (units, m), for X of shape (inputs, m)."""
+        W, b = self.parameters.values()
         self._X = X
-        self._Z = reuse(self._Z, (len(self.W), X.shape[1]), X.dtype)
-        np.matmul(self.W, X, out=self._Z)
-        self._Z += self.b
+        self._Z = reuse(self._Z, (len(W), X.shape[1]), X.dtype)
+        np.matmul(W, X, out=self._Z)
+        self._Z += b
         return self._Z
 
-    def parameter_gradients(self, dZ: Array, add: bool = False) -> None:
-        """Set dW = dZ Xᵀ and db = the row sums of dZ, for dZ of shape (units, m) and the X of the last forward pass.
+    def backward(self, dZ: Array, add: bool = False, dX: bool = True) -> Array | None:
+        """Set dW = dZ Xᵀ and db = the row sums of dZ, for dZ of shape (units, m); return dX = Wᵀ dZ.
 
-        With `add`, add them to what `dW` and `db` hold: parts of a batch add up to the batch.
+        With `add`, add to what dW and db hold; without `dX`, return None.
         """
         assert self._X is not None, "forward comes first"
+        dW, db = self.gradients.values()
         if add:
-            self.dW += dZ @ self._X.T
-            self.db += dZ.sum(axis=1, keepdims=True)
+            dW += dZ @ self._X.T
+            db += dZ.sum(axis=1, keepdims=True)
         else:
-            np.matmul(dZ, self._X.T, out=self.dW)
-            np.sum(dZ, axis=1, keepdims=True, out=self.db)
+            np.matmul(dZ, self._X.T, out=dW)
+            np.sum(dZ, axis=1, keepdims=True, out=db)
+        if not dX:
+            return None
+        self._dX = reuse_like(self._dX, self._X)
+        return np.matmul(self.parameters["W"].T, dZ, out=self._dX)
 
-    def backward(self, dZ: Array) -> Array:
-        """Return dX = Wᵀ dZ, of shape (inputs, m), for dZ of shape (units, m)."""
-        self._dX = reuse(self._dX, (self.W.shape[1], dZ.shape[1]), dZ.dtype)
-        return np.matmul(self.W.T, dZ, out=self._dX)
+    def pictures(self) -> Array | None:
+        """Return the weights of each unit, if the input is an image."""
+        return self.parameters["W"].reshape(-1, *self._input_shape) if len(self._input_shape) == 3 else None

@@ -6,7 +6,7 @@ from stages.nn.arrays import Array
 
 
 class EarlyStopping:
-    """Remembers the parameters of the lowest validation loss.
+    """Remembers the parameters and state of the lowest validation loss.
 
     Parameters
     ----------
@@ -25,15 +25,15 @@ class EarlyStopping:
         """Whether the last losses, as many as patience, were not lower than the lowest."""
         return self.since_best >= self.patience
 
-    def observe(self, loss: float, parameters: dict[str, Array]) -> None:
-        """Take note of a validation loss and the parameters that have it."""
+    def observe(self, loss: float, kept: dict[str, Array]) -> None:
+        """Take note of a validation loss and the parameters and state of the network that has it."""
         if loss < self.best_loss:
             self.best_loss, self.since_best = loss, 0
-            self.best = {name: theta.copy() for name, theta in parameters.items()}
+            self.best = {name: theta.copy() for name, theta in kept.items()}
         else:
             self.since_best += 1
 
-    def restore(self, parameters: dict[str, Array]) -> None:
-        """Overwrite the parameters by those of the lowest loss, if any was seen."""
+    def restore(self, kept: dict[str, Array]) -> None:
+        """Overwrite the parameters and state by those of the lowest loss, if any was seen."""
         for name, theta in self.best.items():
-            parameters[name][...] = theta
+            kept[name][...] = theta

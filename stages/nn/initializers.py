@@ -4,15 +4,26 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.random import Generator
 
 from stages.nn.arrays import Array
 
 
 class Initializer(Protocol):
-    """Draws the parameters of one affine layer."""
+    """Draws the parameters of one affine map."""
 
-    def __call__(self, units: int, inputs: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Return W of shape (units, inputs) and b of shape (units, 1), in float64."""
+    def __call__(self, units: int, inputs: int, rng: Generator, outputs: int | None = None) -> tuple[Array, Array]:
+        """Return W of shape (units, inputs) and b of shape (units, 1), in float64.
+
+        Parameters
+        ----------
+        units, inputs : int
+            Shape of W; a unit has so many inputs.
+        rng : numpy.random.Generator
+            Draws.
+        outputs : int, optional
+            How many weights an entry of the input has: `units`, unless weights are shared.
+        """
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class Uniform:
         if not self.low < self.high:
             raise ValueError(f"low must be less than high, not {self.low} and {self.high}")
 
-    def __call__(self, units: int, inputs: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, units: int, inputs: int, rng: Generator, outputs: int | None = None) -> tuple[Array, Array]:
         """Return W of shape (units, inputs) and b of shape (units, 1), in float64."""
         return rng.uniform(self.low, self.high, (units, inputs)), rng.uniform(self.low, self.high, (units, 1))
 
@@ -53,7 +64,7 @@ class Normal:
         if not self.scale >= 0:
             raise ValueError(f"scale must be at least 0, not {self.scale}")
 
-    def __call__(self, units: int, inputs: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, units: int, inputs: int, rng: Generator, outputs: int | None = None) -> tuple[Array, Array]:
         """Return W of shape (units, inputs) and b of shape (units, 1), in float64."""
         return self.scale * rng.standard_normal((units, inputs)), np.zeros((units, 1))
 
@@ -62,18 +73,18 @@ class Normal:
 class He:
     """Weights normal with variance 2 / inputs, biases 0: keeps the variance through ReLU layers (He et al. 2015)."""
 
-    def __call__(self, units: int, inputs: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, units: int, inputs: int, rng: Generator, outputs: int | None = None) -> tuple[Array, Array]:
         """Return W of shape (units, inputs) and b of shape (units, 1), in float64."""
         return np.sqrt(2 / inputs) * rng.standard_normal((units, inputs)), np.zeros((units, 1))
 
 
 @dataclass(frozen=True)
 class Glorot:
-    """Weights uniform with variance 2 / (inputs + units), biases 0 (Glorot and Bengio 2010, equation 16)."""
+    """Weights uniform with variance 2 / (inputs + outputs), biases 0 (Glorot and Bengio 2010, equation 16)."""
 
-    def __call__(self, units: int, inputs: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, units: int, inputs: int, rng: Generator, outputs: int | None = None) -> tuple[Array, Array]:
         """Return W of shape (units, inputs) and b of shape (units, 1), in float64."""
-        limit = np.sqrt(6 / (inputs + units))
+        limit = np.sqrt(6 / (inputs + (outputs or units)))
         return rng.uniform(-limit, limit, (units, inputs)), np.zeros((units, 1))
 
 

@@ -1,98 +1,105 @@
-"""A network: layers in a list, from the features to the logits."""
+"""A network: layers in a list, from the features to the logits; itself a layer."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from functools import cached_property, partial
+from typing import Any
 
-import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import NDArray
 
-from stages.nn.activation import Activation
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.dropout import Dropout
-from stages.nn.initializers import Initializer
-from stages.nn.softmax import softmax
-
-Layer = Affine | Activation | Dropout
+from stages.nn.layer import Layer, Maker, OptionError, Shape, Start
 
 
-class Network:
-    """Layers in a list. The output of each is the input of the next; the last one returns the logits.
+class Network(Layer):
+    """Layers in a list. The output of each is the input of the next.
+
+    A parameter, a state or a gradient has the index of its layer before its name: 0.W, 0.b, 2.W, ...
 
     Parameters
     ----------
-    layers : list of layers
-        The first must be an `Affine`: the gradient by the features themselves is never computed.
+    shape : tuple of int
+        Of an example of the input.
+    start : Start
+        What every layer begins with, one after the other.
+    layers : sequence of callable
+        Constructors with their options, such as functools.partial(Affine, units=10).
+
+    Raises
+    ------
+    OptionError
+        If an option does not fit what its layer is given; it names layers.<index>.<option>.
     """
 
-    def __init__(self, layers: list[Layer]) -> None:
-        self.layers = layers
-        self._affine = [layer for layer in layers if isinstance(layer, Affine)]
+    def __init__(self, shape: Shape, start: Start, *, layers: Sequence[Maker]) -> None:
+        super().__init__(shape, start)
+        self.layers: list[Layer] = []
+        for index, make in enumerate(layers):
+            try:
+                self.layers.append(make(self.shape, start))
+            except OptionError as error:
+                raise OptionError(f"layers.{index}.{error.option}", error.problem) from None
+            self.shape = self.layers[-1].shape
+        self.parameters, self.state = self._by_index("parameters"), self._by_index("state")
+        self.decayed = [f"{index}.{name}" for index, layer in enumerate(self.layers) for name in layer.decayed]
+        self._first_learning = next((k for k, layer in enumerate(self.layers) if layer.parameters), len(self.layers))
 
-    @property
-    def parameters(self) -> dict[str, Array]:
-        """The parameters by name: W1, b1, W2, b2, ... in the order of the layers."""
-        return {f"{name}{l}": getattr(layer, name) for l, layer in enumerate(self._affine, 1) for name in ("W", "b")}
-
-    @property
-    def gradients(self) -> dict[str, Array]:
-        """The gradients of the last backward pass, by the names of their parameters."""
+    def _by_index(self, attribute: str) -> dict[str, Array]:
         return {
-            f"{name}{l}": getattr(layer, f"d{name}") for l, layer in enumerate(self._affine, 1) for name in ("W", "b")
+            f"{index}.{name}": array
+            for index, layer in enumerate(self.layers)
+            for name, array in getattr(layer, attribute).items()
         }
 
+    @cached_property
+    def gradients(self) -> dict[str, Array]:
+        """The gradients of the layers, by the names of their parameters."""
+        return self._by_index("gradients")
+
     def forward(self, X: Array, training: bool = False) -> Array:
-        """Return the logits Z, of shape (classes, m), for X of shape (features, m)."""
+        """Return the output of the last layer, for X of shape (features, m)."""
         for layer in self.layers:
             X = layer.forward(X, training)
         return X
 
-    def probabilities(self, X: Array) -> Array:
-        """Return softmax(Z), of shape (classes, m), for X of shape (features, m)."""
-        return softmax(self.forward(X))
+    def backward(self, dY: Array, add: bool = False, dX: bool = True) -> Array | None:
+        """Set the gradient of each parameter, for dY by the output of the last forward pass; return dX by its input.
 
-    def backward(self, dZ: Array, add: bool = False) -> None:
-        """Set the gradient of each parameter, for dZ by the logits, of shape (classes, m), of the last forward pass.
-
-        With `add`, add to the gradients that are there.
+        With `add`, add to the gradients that are there; without `dX`, stop where no parameter is left, and return None.
         """
-        for layer in reversed(self.layers):
-            if isinstance(layer, Affine):
-                layer.parameter_gradients(dZ, add)
-            if layer is not self.layers[0]:
-                dZ = layer.backward(dZ)
+        gradient: Array | None = dY
+        for index, layer in reversed(list(enumerate(self.layers))):
+            if gradient is not None:
+                gradient = layer.backward(gradient, add, dX or index > self._first_learning)
+        return gradient
+
+    def branches(self) -> list[NDArray[Any]]:
+        """Return those of all layers."""
+        return [sides for layer in self.layers for sides in layer.branches()]
+
+    def pictures(self) -> Array | None:
+        """Return those of the first layer: the others see no image."""
+        return self.layers[0].pictures()
 
 
-def build(
-    layer_sizes: Sequence[int],
-    activation: str | None,
-    initializer: Initializer,
-    rng: np.random.Generator,
-    dropout: float = 0.0,
-    dtype: DTypeLike = np.float32,
-) -> Network:
-    """Return a network of affine layers with an activation, and dropout if any, after each but the last.
+def perceptron(sizes: Sequence[int], activation: Maker | None, start: Start, dropout: float = 0.0) -> Network:
+    """Return the multilayer perceptron: affine layers, with an activation and dropout, if any, between them.
 
     Parameters
     ----------
-    layer_sizes : sequence of int
+    sizes : sequence of int
         Features, units of each hidden layer, classes.
-    activation : str or None
-        A key of `ACTIVATIONS`; None leaves the network linear.
-    initializer : Initializer
-        Draws the parameters, always in float64, so that both dtypes begin with the same ones up to rounding.
-    rng : numpy.random.Generator
-        For the parameters, and afterwards for the masks of dropout.
+    activation : callable or None
+        Such as ReLU; None leaves the network linear.
+    start : Start
+        What every layer begins with.
     dropout : float
         Probability of dropping a hidden activation, in [0, 1).
-    dtype : dtype
-        float32 or float64.
     """
-    layers: list[Layer] = []
-    for inputs, units in pairwise(layer_sizes):
-        if layers:
-            layers += [Activation(activation)] if activation else []
-            layers += [Dropout(dropout, rng)] if dropout else []
-        W, b = initializer(units, inputs, rng)
-        layers.append(Affine(W.astype(dtype), b.astype(dtype)))
-    return Network(layers)
+    between: list[Maker] = [activation] if activation else []
+    between += [partial(Dropout, rate=dropout)] if dropout else []
+    layers: list[Maker] = []
+    for units in sizes[1:]:
+        layers += [*(between if layers else []), partial(Affine, units=units)]
+    return Network((sizes[0],), start, layers=layers)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from stages.nn.arrays import Array
+from stages.nn.entrywise import Entrywise
 
 
 def sigmoid(Z: Array, out: Array | None = None) -> Array:
@@ -23,3 +24,10 @@ def sigmoid_backward(A: Array, dA: Array, out: Array | None = None) -> Array:
     dZ *= A
     dZ *= dA
     return dZ
+
+
+class Sigmoid(Entrywise):
+    """The logistic sigmoid, A = 1 / (1 + exp(-Z))."""
+
+    function = staticmethod(sigmoid)
+    function_backward = staticmethod(sigmoid_backward)

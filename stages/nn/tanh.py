@@ -3,6 +3,7 @@
 import numpy as np
 
 from stages.nn.arrays import Array
+from stages.nn.entrywise import Entrywise
 
 
 def tanh(Z: Array, out: Array | None = None) -> Array:
@@ -16,3 +17,10 @@ def tanh_backward(A: Array, dA: Array, out: Array | None = None) -> Array:
     np.subtract(1, dZ, out=dZ)
     dZ *= dA
     return dZ
+
+
+class Tanh(Entrywise):
+    """The hyperbolic tangent, A = tanh Z."""
+
+    function = staticmethod(tanh)
+    function_backward = staticmethod(tanh_backward)

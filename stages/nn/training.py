@@ -10,7 +10,7 @@ from stages.nn.arrays import Array, Labels
 from stages.nn.batches import epoch_batches
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.early_stopping import EarlyStopping
-from stages.nn.network import Network
+from stages.nn.layer import Layer
 from stages.nn.optimizers import Optimizer
 from stages.nn.schedules import Schedule
 
@@ -18,7 +18,7 @@ from stages.nn.schedules import Schedule
 BLOCK = 2048
 
 
-def loss_and_gradients(network: Network, X: Array, y: Labels) -> tuple[float, int]:
+def loss_and_gradients(network: Layer, X: Array, y: Labels) -> tuple[float, int]:
     """Set the network's gradients of the mean cross-entropy; return it and the number of correct predictions.
 
     Blocks of columns are taken forward and backward one after the other and their gradients added. As the loss of each
@@ -26,7 +26,7 @@ def loss_and_gradients(network: Network, X: Array, y: Labels) -> tuple[float, in
 
     Parameters
     ----------
-    network : Network
+    network : Layer
         In training mode: dropout is active.
     X : ndarray of shape (features, m)
         Examples.
@@ -40,12 +40,12 @@ def loss_and_gradients(network: Network, X: Array, y: Labels) -> tuple[float, in
         Z = network.forward(X_block, training=True)
         loss += cross_entropy(Z, y_block, m)
         correct += int(np.count_nonzero(Z.argmax(axis=0) == y_block))
-        network.backward(cross_entropy_gradient(Z, y_block, m, out=Z), add=start > 0)
+        network.backward(cross_entropy_gradient(Z, y_block, m), add=start > 0, dX=False)
     return loss, correct
 
 
 class Diverged(ArithmeticError):
-    """The loss or a parameter is no longer a finite number.
+    """The loss, a parameter or a state is no longer a finite number.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Trainer:
 
     Parameters
     ----------
-    network : Network
+    network : Layer
         Trained in place.
     optimizer : Optimizer
         Turns gradients into steps.
@@ -74,19 +74,20 @@ class Trainer:
     updates : int
         Length of the whole run, which the schedule may need.
     weight_decay : float
-        lambda of the penalty lambda/2 · ‖W‖², whose gradient lambda W is added to dW (biases are not decayed).
+        lambda of the penalty lambda/2 · ‖W‖², whose gradient lambda W is added to dW, for each parameter W that its
+        layer says is decayed.
 
     Attributes
     ----------
     update : int
         Number of updates made.
-    states : list of list of ndarray
+    states : dict of str to list of ndarray
         The optimizer's state for each parameter.
     """
 
     def __init__(
         self,
-        network: Network,
+        network: Layer,
         optimizer: Optimizer,
         learning_rate: float,
         schedule: Schedule,
@@ -97,7 +98,7 @@ class Trainer:
         self.learning_rate, self.schedule, self.updates = learning_rate, schedule, updates
         self.weight_decay = weight_decay
         self.update = 0
-        self.states = [optimizer.start(theta) for theta in network.parameters.values()]
+        self.states = {name: optimizer.start(theta) for name, theta in network.parameters.items()}
 
     def step(self, X: Array, y: Labels) -> tuple[float, int]:
         """Make one update from a batch; return the loss and the number of correct predictions before it.
@@ -112,12 +113,11 @@ class Trainer:
         if not np.isfinite(loss):
             raise Diverged(self.update)
         rate = self.learning_rate * self.schedule(self.update, self.updates)
-        gradients = self.network.gradients
-        for (name, theta), state in zip(self.network.parameters.items(), self.states, strict=True):
-            g = gradients[name]
-            if self.weight_decay and name.startswith("W"):
+        for name, theta in self.network.parameters.items():
+            g = self.network.gradients[name]
+            if self.weight_decay and name in self.network.decayed:
                 g += self.weight_decay * theta
-            self.optimizer.step(theta, g, state, rate, self.update)
+            self.optimizer.step(theta, g, self.states[name], rate, self.update)
         return loss, correct
 
 
@@ -142,7 +142,7 @@ class Record:
     validation_accuracy: float | None = None
 
 
-def evaluate(network: Network, X: Array, y: Labels) -> tuple[float, float]:
+def evaluate(network: Layer, X: Array, y: Labels) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy, dropout inactive, for X (features, m) and y (m,)."""
     m = len(y)
     loss, correct = 0.0, 0
@@ -188,9 +188,9 @@ def fit(
     Raises
     ------
     Diverged
-        If the loss or, at the end, a parameter is not finite.
+        If the loss or, at the end, a parameter or a state is not finite.
     """
-    parameters = trainer.network.parameters
+    kept = trainer.network.kept
     per_epoch = 1 if batch_size is None else -(-len(y) // batch_size)
     loss, correct, seen = 0.0, 0, 0
     while trainer.update < trainer.updates and not (early_stopping and early_stopping.exhausted):
@@ -203,9 +203,9 @@ def fit(
         record = Record(trainer.update, loss / seen, correct / seen, *measured)
         loss, correct, seen = 0.0, 0, 0
         if early_stopping and record.validation_loss is not None:
-            early_stopping.observe(record.validation_loss, parameters)
+            early_stopping.observe(record.validation_loss, kept)
         yield record
     if early_stopping:
-        early_stopping.restore(parameters)
-    if not all(np.isfinite(theta).all() for theta in parameters.values()):
+        early_stopping.restore(kept)
+    if not all(np.isfinite(theta).all() for theta in kept.values()):
         raise Diverged(trainer.update)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import sympy
 
-from stages.nn.activation import Activation
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.initializers import Glorot, He, Initializer, Uniform

@@ -8,10 +8,10 @@ import sympy
 
 from stages.nn.arrays import Array
 from stages.nn.initializers import Uniform
-from stages.nn.network import build
 from stages.nn.optimizers import Adam, GradientDescent, Momentum, Optimizer
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer
+from tests.networks import build
 
 lam, eta, mu, h = sympy.symbols("lambda eta mu h", positive=True)
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from autograd import grad
 
-from stages.nn.activation import ACTIVATIONS, Activation
-from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.dropout import Dropout
 from stages.nn.initializers import Uniform
-from stages.nn.network import build
+from stages.nn.layer import Start
+from stages.nn.layer_table import LAYERS
 from stages.nn.softmax import softmax, softmax_backward
+from tests.networks import affine, build
 
 PLAIN: dict[str | None, Callable[[Any], Any]] = {
     "relu": lambda Z: anp.maximum(Z, 0),
@@ -31,8 +31,9 @@ def plain_cross_entropy(Z: Any, y: Labels) -> Any:
     return anp.mean(anp.log(anp.sum(anp.exp(Z), axis=0)) - Z[y, np.arange(m)])
 
 
-def close(ours: Array, theirs: Array) -> None:
+def close(ours: Array | None, theirs: Array) -> None:
     """Check that two gradients agree to rounding."""
+    assert ours is not None
     np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-14)
 
 
@@ -44,21 +45,21 @@ def rng() -> np.random.Generator:
 
 def test_affine(rng: np.random.Generator) -> None:
     W, b, X, dZ = (rng.normal(size=shape) for shape in [(4, 6), (4, 1), (6, 5), (4, 5)])
-    layer = Affine(W, b)
+    layer = affine(W, b)
     layer.forward(X)
-    layer.parameter_gradients(dZ)
+    ours = layer.backward(dZ)
     dW, db, dX = grad(lambda theta: anp.sum(dZ * (anp.dot(theta[0], theta[2]) + theta[1])))((W, b, X))
-    close(layer.dW, dW)
-    close(layer.db, db)
-    close(layer.backward(dZ), dX)
+    close(layer.gradients["W"], dW)
+    close(layer.gradients["b"], db)
+    close(ours, dX)
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", LAYERS)
 def test_activation(name: str, rng: np.random.Generator) -> None:
     if name not in PLAIN:
         pytest.skip(f"no plain {name} is written here")
     Z, dA = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
-    layer = Activation(name)
+    layer = LAYERS[name]((4,), Start(rng))
     layer.forward(Z)
     close(layer.backward(dA), grad(lambda Z: anp.sum(dA * PLAIN[name](Z)))(Z))
 
@@ -107,6 +108,6 @@ def masks_of(layers: list[Any], units: list[int], m: int) -> list[Array]:
     for number, layer in enumerate(dropouts):
         layer.rng = np.random.default_rng(number)
     return [
-        Dropout(layer.rate, np.random.default_rng(number)).forward(np.ones((n, m)), training=True)
+        Dropout((n,), Start(np.random.default_rng(number)), rate=layer.rate).forward(np.ones((n, m)), training=True)
         for number, (layer, n) in enumerate(zip(dropouts, units, strict=True))
     ]

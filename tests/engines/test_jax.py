@@ -1,16 +1,17 @@
 """The gradients of a deep network of several activations against JAX, on a plain forward pass."""
 
 from collections.abc import Callable
-from itertools import pairwise
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from stages.nn.activation import Activation
 from stages.nn.affine import Affine
 from stages.nn.initializers import Uniform
-from stages.nn.network import Layer, Network
+from stages.nn.layer import Maker, Start
+from stages.nn.layer_table import LAYERS
+from stages.nn.network import Network
 from stages.nn.training import loss_and_gradients
 
 jax = pytest.importorskip("jax", reason="`make test-engines` installs JAX")
@@ -22,11 +23,10 @@ def test_a_deep_network_of_several_activations() -> None:
     rng = np.random.default_rng(0)
     names = [*PLAIN, *PLAIN]
     sizes = [5, *rng.integers(4, 9, size=len(names)), 4]
-    affine = [Affine(*Uniform(-1, 1)(units, inputs, rng)) for inputs, units in pairwise(sizes)]
-    layers: list[Layer] = [affine[0]]
-    for name, layer in zip(names, affine[1:], strict=True):
-        layers += [Activation(name), layer]
-    network = Network(layers)
+    layers: list[Maker] = [partial(Affine, units=sizes[1])]
+    for name, units in zip(names, sizes[2:], strict=True):
+        layers += [LAYERS[name], partial(Affine, units=units)]
+    network = Network((sizes[0],), Start(rng, Uniform(-1, 1), np.float64), layers=layers)
     X, y = rng.normal(size=(5, 20)), rng.integers(4, size=20)
 
     def plain_loss(theta: list[Any]) -> Any:

@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.nn.activation import ACTIVATIONS, Activation
-from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
 from stages.nn.batches import epoch_batches
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.dropout import Dropout
 from stages.nn.initializers import Uniform
-from stages.nn.network import Network, build
+from stages.nn.layer import Start
+from stages.nn.layer_table import LAYERS
+from stages.nn.network import Network
 from stages.nn.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, Nesterov, Optimizer, RMSProp
 from stages.nn.schedules import SCHEDULES, Constant, Cosine, Schedule, Steps
 from stages.nn.softmax import softmax, softmax_backward
 from stages.nn.training import Trainer, fit
+from tests.networks import affine, build
 
 torch = pytest.importorskip("torch", reason="`make test-engines` installs PyTorch")
 torch.set_num_threads(1)  # for matrices this small, waiting for a second thread takes longer than their product
@@ -26,7 +27,7 @@ lr_scheduler: Any = torch.optim.lr_scheduler
 
 FEATURES, CLASSES, EXAMPLES = 5, 4, 20
 UPDATES, RATE = 50, 0.05
-THEIRS = [name for name in ACTIVATIONS if hasattr(torch, name)]
+THEIRS = [name for name in LAYERS if hasattr(torch, name)]
 
 
 def activate(name: str | None, Z: Any) -> Any:
@@ -39,8 +40,9 @@ def leaf(array: Array) -> Any:
     return torch.tensor(array, dtype=torch.float64, requires_grad=True)
 
 
-def close(ours: Array, theirs: Any) -> None:
+def close(ours: Array | None, theirs: Any) -> None:
     """Check that two gradients agree to rounding."""
+    assert ours is not None
     np.testing.assert_allclose(ours, theirs.grad.numpy(), rtol=1e-10, atol=1e-14)
 
 
@@ -52,29 +54,28 @@ def rng() -> np.random.Generator:
 
 def test_affine(rng: np.random.Generator) -> None:
     W, b, X, dZ = (rng.normal(size=shape) for shape in [(4, 6), (4, 1), (6, 5), (4, 5)])
-    layer = Affine(W, b)
+    layer = affine(W, b)
     Wt, bt, Xt = leaf(W), leaf(b), leaf(X)
     Z = functional.linear(Xt.T, Wt, bt[:, 0]).T
     np.testing.assert_allclose(layer.forward(X), Z.detach().numpy(), rtol=1e-13)
     Z.backward(torch.tensor(dZ))
-    layer.parameter_gradients(dZ)
-    close(layer.dW, Wt)
-    close(layer.db, bt)
     close(layer.backward(dZ), Xt)
+    close(layer.gradients["W"], Wt)
+    close(layer.gradients["b"], bt)
 
 
 @pytest.mark.parametrize("name", THEIRS)
 def test_activation(name: str, rng: np.random.Generator) -> None:
     Z, dA = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
-    layer, Zt = Activation(name), leaf(Z)
+    layer, Zt = LAYERS[name]((4,), Start(rng)), leaf(Z)
     A = activate(name, Zt)
     np.testing.assert_allclose(layer.forward(Z), A.detach().numpy(), rtol=1e-14)
     A.backward(torch.tensor(dA))
     close(layer.backward(dA), Zt)
 
 
-def test_relu_at_zero() -> None:
-    layer, Zt = Activation("relu"), leaf(np.zeros((1, 1)))
+def test_relu_at_zero(rng: np.random.Generator) -> None:
+    layer, Zt = LAYERS["relu"]((1,), Start(rng)), leaf(np.zeros((1, 1)))
     layer.forward(np.zeros((1, 1)))
     torch.relu(Zt).backward(torch.ones(1, 1))
     close(layer.backward(np.ones((1, 1))), Zt)
@@ -102,8 +103,8 @@ def test_cross_entropy(scale: float, rng: np.random.Generator) -> None:
 
 def test_dropout(rng: np.random.Generator) -> None:
     A, dD = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
-    layer, At = Dropout(0.4, np.random.default_rng(1)), leaf(A)
-    mask = Dropout(0.4, np.random.default_rng(1)).forward(np.ones((4, 5)), training=True)
+    (layer, other), At = [Dropout((4,), Start(np.random.default_rng(1)), rate=0.4) for _ in range(2)], leaf(A)
+    mask = other.forward(np.ones((4, 5)), training=True)
     layer.forward(A, training=True)
     (At * torch.tensor(mask)).backward(torch.tensor(dD))
     close(layer.backward(dD), At)
@@ -129,7 +130,8 @@ def test_deep_random_networks(activation: str | None, rate: float, seed: int) ->
     dropouts = [layer for layer in network.layers if isinstance(layer, Dropout)]
     for number, layer in enumerate(dropouts):  # a generator of its own, to draw its mask a second time
         layer.rng = np.random.default_rng(number)
-        masks[number] = Dropout(rate, np.random.default_rng(number)).forward(masks[number], training=True)
+        other = Dropout((hidden[number],), Start(np.random.default_rng(number)), rate=rate)
+        masks[number] = other.forward(masks[number], training=True)
     assert len(dropouts) == (len(hidden) if rate else 0)
 
     theta = [leaf(array) for array in network.parameters.values()]

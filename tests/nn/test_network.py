@@ -1,21 +1,25 @@
 """The network: how it is built, and its gradients by central differences, deep and at random."""
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pytest
 
-from stages.nn.activation import ACTIVATIONS, Activation
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.dropout import Dropout
 from stages.nn.gradient_check import numeric_gradient, relative_error
 from stages.nn.initializers import He, Uniform
-from stages.nn.network import Network, build
+from stages.nn.layer import Layer, Maker, OptionError, Shape, Start
+from stages.nn.network import Network
+from stages.nn.relu import ReLU
+from stages.nn.tanh import Tanh
+from tests.networks import BatchNormalization, MaxPooling, Residual, affine, build
 
 FEATURES, CLASSES = 5, 4
 EXAMPLES = 7
+START = Start(np.random.default_rng(0))
 
 
 def random_examples(seed: int) -> tuple[Array, Labels]:
@@ -27,76 +31,103 @@ def random_examples(seed: int) -> tuple[Array, Labels]:
 class TrainingLoss:
     """The loss of a network in training, with the masks of dropout fixed, as a function of its parameters.
 
-    It fails where a pre-activation changes its sign. As long as none does, those of a ReLU network are affine in the
-    entry that is stepped: none meets the kink within the step if all keep their signs at both its ends.
+    It fails where a layer comes to another side of a kink. Between its kinks a network of ReLU and affine layers is
+    affine in the entry that is stepped: none was met within the step if all sides are the same at both its ends.
     """
 
     def __init__(self, network: Network, rng: np.random.Generator, X: Array, y: Labels) -> None:
         self.network, self.rng, self.X, self.y = network, rng, X, y
         self.masks = rng.bit_generator.state
-        self.sides: list[Array] | None = None
+        self.logits()
+        self.sides = network.branches()
 
     def logits(self) -> Array:
         """Return the logits of a training pass with the masks of the first."""
         self.rng.bit_generator.state = self.masks
-        Z, sides = self.X, []
-        for layer in self.network.layers:
-            if isinstance(layer, Activation):
-                sides.append(np.sign(Z))
-            Z = layer.forward(Z, training=True)
-        if self.sides is None:
-            self.sides = sides
-        same = [np.array_equal(now, before) for now, before in zip(sides, self.sides, strict=True)]
-        assert all(same), "a pre-activation lies within the step of the kink of ReLU"
-        return Z
+        return self.network.forward(self.X, training=True)
 
     def __call__(self) -> float:
         """Return the loss."""
-        return cross_entropy(self.logits(), self.y, EXAMPLES)
+        Z = self.logits()
+        same = [np.array_equal(now, before) for now, before in zip(self.network.branches(), self.sides, strict=True)]
+        assert all(same), "a pre-activation lies within the step of the kink of ReLU"
+        return cross_entropy(Z, self.y, EXAMPLES)
 
 
-@pytest.mark.parametrize("activation", [*ACTIVATIONS, None])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", None])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("hidden", [[], [6], [6, 3, 5, 4, 6]], ids=["none", "one", "five"])
 def test_central_differences(activation: str | None, dropout: float, hidden: list[int]) -> None:
     rng = np.random.default_rng(len(hidden))
     network = build([FEATURES, *hidden, CLASSES], activation, Uniform(-1.5, 1.5), rng, dropout, np.float64)
     loss = TrainingLoss(network, rng, *random_examples(0))
-    logits = loss.logits().copy()
-    rng.bit_generator.state = loss.masks
-    Z = network.forward(loss.X, training=True)
-    np.testing.assert_array_equal(Z, logits)
-    network.backward(cross_entropy_gradient(Z, loss.y, EXAMPLES))
+    network.backward(cross_entropy_gradient(loss.logits(), loss.y, EXAMPLES))
     for name, theta in network.parameters.items():
         analytic = network.gradients[name].copy()
         assert analytic.any(), f"{name} has no influence, so that nothing is checked"
         assert relative_error(analytic, numeric_gradient(loss, theta)) < 1e-7, name
 
 
+def network_of(*layers: Layer) -> Network:
+    """Return a network of layers that are there already."""
+
+    def there(layer: Layer) -> Maker:
+        return lambda shape, start: layer
+
+    return Network((1,), START, layers=[there(layer) for layer in layers])
+
+
 def test_a_kink_within_the_step_is_noticed() -> None:
-    rng = np.random.default_rng(0)
-    network = Network(
-        [Affine(np.ones((1, 1)), np.full((1, 1), 1e-6)), Activation("relu"), Affine(np.ones((1, 1)), np.ones((1, 1)))]
-    )
-    loss = TrainingLoss(network, rng, np.zeros((1, 1)), np.zeros(1, np.int64))
-    loss.logits()
+    one = np.ones((1, 1))
+    network = network_of(affine(one.copy(), np.full((1, 1), 1e-6)), ReLU((1,), START), affine(one, one))
+    loss = TrainingLoss(network, np.random.default_rng(0), np.zeros((1, 1)), np.zeros(1, np.int64))
     with pytest.raises(AssertionError, match="within the step of the kink"):
-        numeric_gradient(lambda: float(loss.logits()[0, 0]), network.parameters["b1"])
+        numeric_gradient(loss, network.parameters["0.b"])
 
 
 def test_by_hand() -> None:
-    first, second = (
-        Affine(np.array([[1.0, -1.0], [2.0, 0.0]]), np.array([[0.0], [-3.0]])),
-        Affine(np.array([[1.0, 5.0], [0.0, 1.0]]), np.array([[0.5], [0.0]])),
+    network = network_of(
+        affine(np.array([[1.0, -1.0], [2.0, 0.0]]), np.array([[0.0], [-3.0]])),
+        ReLU((2,), START),
+        affine(np.array([[1.0, 5.0], [0.0, 1.0]]), np.array([[0.5], [0.0]])),
     )
-    network = Network([first, Activation("relu"), second])
     X = np.array([[3.0], [1.0]])  # hidden: relu(2) = 2, relu(3) = 3
     np.testing.assert_array_equal(network.forward(X), [[17.5], [3]])
-    network.backward(np.array([[1.0], [-2.0]]))  # by the hidden units: 1, 3
-    expected = {"W1": [[3, 1], [9, 3]], "b1": [[1], [3]], "W2": [[2, 3], [-4, -6]], "b2": [[1], [-2]]}
+    dX = network.backward(np.array([[1.0], [-2.0]]))  # by the hidden units: 1, 3
+    expected = {"0.W": [[3, 1], [9, 3]], "0.b": [[1], [3]], "2.W": [[2, 3], [-4, -6]], "2.b": [[1], [-2]]}
     assert list(network.gradients) == list(expected)
     for name, gradient in expected.items():
         np.testing.assert_array_equal(network.gradients[name], gradient)
+    np.testing.assert_array_equal(dX, [[7], [-1]])
+
+
+class Recording(Layer):
+    """A layer that notes what it is asked for, and passes everything on."""
+
+    def __init__(self, parameters: dict[str, Array]) -> None:
+        super().__init__((1,), START)
+        self.parameters = parameters
+        self.wanted: list[bool] = []
+
+    def forward(self, X: Array, training: bool = False) -> Array:
+        """Return X."""
+        return X
+
+    def backward(self, dY: Array, add: bool = False, dX: bool = True) -> Array | None:
+        """Return dY if it is wanted."""
+        self.wanted.append(dX)
+        return dY if dX else None
+
+
+def test_no_gradient_is_computed_that_no_parameter_needs() -> None:
+    theta: dict[str, Array] = {"theta": np.zeros(1)}
+    layers = [Recording(parameters) for parameters in ({}, theta, {}, theta)]
+    network = network_of(*layers)
+    network.forward(np.ones((1, 1)))
+    assert network.backward(np.ones((1, 1)), dX=False) is None
+    assert [layer.wanted for layer in layers] == [[], [False], [True], [True]]
+    assert network.backward(np.ones((1, 1))) is not None
+    assert all(layer.wanted[-1] for layer in layers)
 
 
 def test_backward_adds_when_asked_to() -> None:
@@ -112,13 +143,13 @@ def test_backward_adds_when_asked_to() -> None:
 def test_the_parameters_are_those_of_the_layers() -> None:
     network = build([5, 3, 4], "relu", He(), np.random.default_rng(0))
     assert {name: theta.shape for name, theta in network.parameters.items()} == {
-        "W1": (3, 5),
-        "b1": (3, 1),
-        "W2": (4, 3),
-        "b2": (4, 1),
+        "0.W": (3, 5),
+        "0.b": (3, 1),
+        "2.W": (4, 3),
+        "2.b": (4, 1),
     }
     before = network.forward(np.ones((5, 1), np.float32)).copy()
-    network.parameters["b2"][...] += 1
+    network.parameters["2.b"][...] += 1
     np.testing.assert_allclose(network.forward(np.ones((5, 1), np.float32)), before + 1, rtol=1e-6)
 
 
@@ -126,8 +157,8 @@ def test_the_parameters_are_those_of_the_layers() -> None:
     ("activation", "dropout", "kinds"),
     [
         (None, 0.0, [Affine, Affine, Affine]),
-        ("tanh", 0.0, [Affine, Activation, Affine, Activation, Affine]),
-        ("tanh", 0.5, [Affine, Activation, Dropout, Affine, Activation, Dropout, Affine]),
+        ("tanh", 0.0, [Affine, Tanh, Affine, Tanh, Affine]),
+        ("tanh", 0.5, [Affine, Tanh, Dropout, Affine, Tanh, Dropout, Affine]),
     ],
 )
 def test_the_layers_that_are_built(activation: str | None, dropout: float, kinds: list[type]) -> None:
@@ -144,36 +175,51 @@ def test_without_activation_the_network_is_one_affine_map() -> None:
     network = build([5, 4, 3], None, Uniform(), np.random.default_rng(0), dtype=np.float64)
     theta = network.parameters
     X, _ = random_examples(0)
-    W, b = theta["W2"] @ theta["W1"], theta["W2"] @ theta["b1"] + theta["b2"]
+    W, b = theta["1.W"] @ theta["0.W"], theta["1.W"] @ theta["0.b"] + theta["1.b"]
     np.testing.assert_allclose(network.forward(X), W @ X + b, rtol=1e-13)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_keeps_the_dtype_and_changes_nothing_that_it_is_given(dtype: type[np.floating[Any]]) -> None:
-    network = build([FEATURES, 6, 3, CLASSES], "relu", He(), np.random.default_rng(0), 0.5, dtype)
-    X, dZ = np.ones((FEATURES, EXAMPLES), dtype), np.ones((CLASSES, EXAMPLES), dtype)
-    X.flags.writeable = dZ.flags.writeable = False
-    assert network.forward(X, training=True).dtype == dtype
-    network.backward(dZ)
-    assert {array.dtype for array in network.gradients.values()} == {np.dtype(dtype)}
-    assert {array.dtype for array in network.parameters.values()} == {np.dtype(dtype)}
-    assert network.probabilities(X).dtype == dtype
+def test_a_layer_is_told_the_shape_that_the_one_before_tells() -> None:
+    shapes = []
+
+    def make(shape: Shape, start: Start) -> Layer:
+        shapes.append(shape)
+        return MaxPooling(shape, start, size=2)
+
+    network = Network((8, 4, 3), START, layers=[make, make])
+    assert shapes == [(8, 4, 3), (4, 2, 3)]
+    assert network.shape == (2, 1, 3)
 
 
-def test_both_dtypes_begin_with_the_same_parameters() -> None:
-    single, double = (
-        build([5, 4, 3], "relu", He(), np.random.default_rng(0), 0.0, d) for d in (np.float32, np.float64)
-    )
-    for name, theta in double.parameters.items():
-        np.testing.assert_array_equal(single.parameters[name], theta.astype(np.float32))
+def test_an_option_that_does_not_fit_is_named_by_its_place() -> None:
+    pooling: Maker = partial(MaxPooling, size=2)
+    with pytest.raises(OptionError, match=r"^layers\.1\.size is 2: max_pooling of size 2 gets 7 x 7$"):
+        Network((14, 14, 1), START, layers=[pooling, pooling])
+    with pytest.raises(OptionError, match=r"^layers\.0\.layers\.1\.size is 2"):
+        Network((14, 14, 1), START, layers=[partial(Residual, layers=[pooling, pooling])])
 
 
-def test_probabilities_are_distributions_and_without_dropout() -> None:
-    network = build([FEATURES, 6, CLASSES], "relu", He(), np.random.default_rng(0), 0.5, np.float64)
-    X, _ = random_examples(0)
-    A = network.probabilities(X)
-    np.testing.assert_allclose(A.sum(axis=0), 1, rtol=1e-14)
-    np.testing.assert_array_equal(network.probabilities(X), A)
-    np.testing.assert_allclose(
-        np.log(A) - np.log(A[0]), network.forward(X) - network.forward(X)[0], rtol=1e-9, atol=1e-12
-    )
+def test_parameters_and_states_have_the_index_of_their_layer_before_their_name() -> None:
+    normalized: list[Maker] = [partial(Affine, units=5), BatchNormalization]
+    network = Network((5,), START, layers=[partial(Residual, layers=normalized), *normalized])
+    assert list(network.parameters) == [
+        *("0.0.W", "0.0.b", "0.1.gamma", "0.1.beta"),
+        *("1.W", "1.b", "2.gamma", "2.beta"),
+    ]
+    assert list(network.state) == ["0.1.mean", "0.1.var", "2.mean", "2.var"]
+    assert network.decayed == ["0.0.W", "1.W"]
+    assert list(network.gradients) == list(network.parameters)
+
+
+def test_layers_draw_from_the_generator_in_their_order() -> None:
+    network = build([5, 4, 3], "relu", He(), np.random.default_rng(7), dtype=np.float64)
+    rng = np.random.default_rng(7)
+    for name, (units, inputs) in (("0", (4, 5)), ("2", (3, 4))):
+        np.testing.assert_array_equal(network.parameters[f"{name}.W"], He()(units, inputs, rng)[0])
+
+
+def test_the_pictures_are_those_of_the_first_layer() -> None:
+    network = Network((2, 3, 1), START, layers=[partial(Affine, units=4), ReLU, partial(Affine, units=3)])
+    pictures = network.pictures()
+    assert pictures is not None
+    np.testing.assert_array_equal(pictures.reshape(4, 6), network.parameters["0.W"])

@@ -1,0 +1,16 @@
+"""The layers by the names that they have in params.yaml: the only place that knows all of them."""
+
+from stages.nn.affine import Affine
+from stages.nn.dropout import Dropout
+from stages.nn.layer import Layer
+from stages.nn.relu import ReLU
+from stages.nn.sigmoid import Sigmoid
+from stages.nn.tanh import Tanh
+
+LAYERS: dict[str, type[Layer]] = {
+    "affine": Affine,
+    "relu": ReLU,
+    "tanh": Tanh,
+    "sigmoid": Sigmoid,
+    "dropout": Dropout,
+}
