@@ -19,7 +19,7 @@ from stages import measurements, schema
 from stages.check_gradients import compare_at_random
 from stages.errors import UserError
 from stages.measurements import BENCHMARKS, REPRODUCTIONS
-from stages.parameters import Model, Parameters
+from stages.parameters import Model, Parameters, describe_network
 from stages.parameters import load as load_parameters
 
 ABLATIONS = Path("metrics/ablations.json")
@@ -210,9 +210,7 @@ def notice() -> str:
 
 def network(row: Model) -> str:
     """Return the layers of a model in a few words."""
-    activation = {None: "linear", "relu": "ReLU"}.get(row.activation, row.activation)
-    dropout = f", dropout {row.dropout:g}" if row.dropout else ""
-    return f"{breakable('-'.join(map(str, row.layer_sizes)))}, {activation}{dropout}"
+    return plain(describe_network(row))
 
 
 def breakable(text: str) -> str:
@@ -295,8 +293,7 @@ def headline() -> str:
         ("the test images", metrics.test),
     ]
     reached = listed([f"{percent(part.accuracy)} of {words}" for words, part in parts if part])
-    sizes = "-".join(map(str, row.layer_sizes))
-    return f"After {length(row)} a {sizes} network classifies {reached} correctly."
+    return f"After {length(row)} a network of the layers {network(row)} classifies {reached} correctly."
 
 
 def verdict_counts() -> str:
@@ -428,7 +425,7 @@ def gradients_table() -> str:
     rows = []
     with threadpool_limits(1, user_api="blas"):
         for name, row in load().parameters.models.items():
-            comparisons, _ = compare_at_random(row)
+            comparisons, _ = compare_at_random(name, row)
             wrong = [c.name for c in comparisons if c.verdict == "WRONG"]
             if wrong:
                 raise UserError(f"models.{name}: the gradient of {', '.join(wrong)} fails its check")

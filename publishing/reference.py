@@ -9,7 +9,6 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import MISSING, fields
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -21,13 +20,15 @@ from pydantic.fields import FieldInfo
 from publishing.blocks import ROOT
 from publishing.node import render
 from stages.nn.initializers import INITIALIZERS
+from stages.nn.layer_table import LAYERS
 from stages.nn.optimizers import OPTIMIZERS
 from stages.nn.schedules import SCHEDULES
-from stages.parameters import Model, Parameters
+from stages.parameters import Model, Parameters, schema_of
 from stages.schema import Data, Reproduce, Seeds, Split, read
 
 OUTPUTS = ("outs", "metrics", "plots")
 FAMILIES: dict[str, dict[str, type[Any]]] = {
+    "layers": LAYERS,
     "initializer": INITIALIZERS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
@@ -182,9 +183,9 @@ def _family(family: dict[str, type[Any]]) -> str:
             if section.kind is griffe.DocstringSectionKind.parameters
             for parameter in section.value
         }
-        for option in fields(member):
-            default = "required" if option.default is MISSING else f"`{_value(option.default)}`"
-            lines.append(f"| | `{option.name}` | {_type(option.type)} | {default} | {_cell(meanings[option.name])} |")
+        for option, info in schema_of(member).model_fields.items():
+            default = "required" if info.is_required() else f"`{_value(info.default)}`"
+            lines.append(f"| | `{option}` | {_type(info.annotation)} | {default} | {_cell(meanings[option])} |")
     return "\n".join(lines)
 
 

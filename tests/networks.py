@@ -28,6 +28,13 @@ def build(
     return perceptron(sizes, LAYERS[activation] if activation else None, Start(rng, initializer, dtype), dropout)
 
 
+def layer_rows(*units: int, activation: str | None = "relu", dropout: float = 0.0) -> list[dict[str, Any]]:
+    """Return the layers of a multilayer perceptron as a row of params.yaml lists them, the last without its units."""
+    between: list[dict[str, Any]] = [{"name": activation}] if activation else []
+    between += [{"name": "dropout", "rate": dropout}] if dropout else []
+    return [row for n in units for row in ({"name": "affine", "units": n}, *between)] + [{"name": "affine"}]
+
+
 def affine(W: Array, b: Array) -> Affine:
     """Return an affine layer that has these arrays as its parameters."""
     layer = Affine((W.shape[1],), Start(np.random.default_rng(0)), units=len(W))

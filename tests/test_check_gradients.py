@@ -13,29 +13,32 @@ import pytest
 from stages import check_gradients, models
 from stages.check_gradients import Comparison, KinkWithinStepError, Loss, compare, compare_at_random, table
 from stages.errors import run
+from stages.mnist import FORM
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.dropout import Dropout
-from stages.nn.layer_table import LAYERS
-from stages.nn.network import Network
+from stages.nn.initializers import Normal
+from stages.nn.layer import Layer
+from stages.nn.relu import ReLU
 from stages.nn.training import Trainer
 from stages.parameters import Model
+from tests.networks import build, layer_rows
 
 ROOT = Path(__file__).parents[1]
-RIGHT_PARAMETER_GRADIENTS = Affine.parameter_gradients
+RIGHT = Affine.backward
 
 
 def row(**keys: Any) -> Model:
     """Return a row of params.yaml for a small network."""
     return Model.model_validate(
-        {"split": "any", "layer_sizes": [784, 6, 10], "learning_rate": 0.1, "updates": 1, "seed": 0} | keys
+        {"split": "any", "layers": layer_rows(6), "learning_rate": 0.1, "updates": 1, "seed": 0} | keys
     )
 
 
 @pytest.fixture
 def small(project: Path, write_parameters: Callable[[Path, Mapping[str, Any]], None]) -> Path:
     """Return the project's folder; its one model, `small`, has dropout and weight decay."""
-    model = row(split="kaggle", layer_sizes=[784, 6, 5, 10], dropout=0.2, weight_decay=0.01)
+    model = row(split="kaggle", layers=layer_rows(6, 5, dropout=0.2), weight_decay=0.01)
     write_parameters(project, {"models": {"small": model.model_dump(mode="json")}})
     return project
 
@@ -49,9 +52,9 @@ def check(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 def test_right_gradients_pass(small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     check(monkeypatch, "small")
     output = capsys.readouterr().out
-    rows = {words[0]: words for line in output.splitlines() if (words := line.split()) and words[0][0] in "Wb"}
-    assert {"W1", "b1", "W2", "b2", "W3", "b3"} <= rows.keys()
-    assert all(rows[name][-1] == "right" for name in ("W1", "b1", "W2", "b2", "W3", "b3"))
+    rows = {words[0]: words for line in output.splitlines() if (words := line.split()) and words[0][0].isdigit()}
+    assert rows.keys() == {"0.W", "0.b", "3.W", "3.b", "6.W", "6.b"}
+    assert {words[-1] for words in rows.values()} == {"right"}
     assert "200 of 4704" in output
     assert "5 of 5" in output
 
@@ -64,42 +67,43 @@ def test_the_status_is_0_as_a_program(small: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def scalar_bias_gradient(layer: Affine, dZ: Array, add: bool = False) -> None:
+def scalar_bias_gradient(layer: Affine, dZ: Array, add: bool = False, dX: bool = True) -> Array | None:
     """Set the gradient of the biases to the sum over everything, as three of the write-ups do."""
-    RIGHT_PARAMETER_GRADIENTS(layer, dZ, add)
-    layer.db[...] = dZ.sum()
+    passed_back = RIGHT(layer, dZ, add, dX)
+    layer.gradients["b"][...] = dZ.sum()
+    return passed_back
 
 
-def untransposed(layer: Affine, dZ: Array) -> Array:
+def untransposed(layer: Affine, dZ: Array, add: bool = False, dX: bool = True) -> Array | None:
     """Return a gradient of the right shape that is not the input's."""
-    return np.abs(layer.W.T) @ dZ
+    return None if RIGHT(layer, dZ, add, dX) is None else np.abs(layer.parameters["W"].T) @ dZ
 
 
-def without_mask(layer: Dropout, dD: Array) -> Array:
-    """Return the gradient as if nothing had been dropped."""
-    return dD
+def everything(layer: Layer, dY: Array, add: bool = False, dX: bool = True) -> Array | None:
+    """Return the gradient as if nothing had been dropped, or cut off."""
+    return dY
 
 
 SABOTAGES: list[tuple[str, Callable[[pytest.MonkeyPatch], None], set[str]]] = [
     (
         "bias-gradients-summed-over-everything",
-        lambda patch: patch.setattr(Affine, "parameter_gradients", scalar_bias_gradient),
-        {"b1", "b2", "b3"},
+        lambda patch: patch.setattr(Affine, "backward", scalar_bias_gradient),
+        {"0.b", "3.b", "6.b"},
     ),
     (
         "a-wrong-gradient-handed-to-the-layer-below",
         lambda patch: patch.setattr(Affine, "backward", untransposed),
-        {"W1", "b1", "W2", "b2"},
+        {"0.W", "0.b", "3.W", "3.b"},
     ),
     (
         "dropout-without-its-mask",
-        lambda patch: patch.setattr(Dropout, "backward", without_mask),
-        {"W1", "b1", "W2", "b2"},
+        lambda patch: patch.setattr(Dropout, "backward", everything),
+        {"0.W", "0.b", "3.W", "3.b"},
     ),
     (
         "relu-that-lets-everything-through",
-        lambda patch: patch.setitem(LAYERS, "relu", (LAYERS["relu"][0], lambda A, dA, out: dA)),
-        {"W1", "b1", "W2", "b2"},
+        lambda patch: patch.setattr(ReLU, "backward", everything),
+        {"0.W", "0.b", "3.W", "3.b"},
     ),
 ]
 
@@ -130,34 +134,33 @@ def test_a_sabotaged_weight_decay_is_found(small: Path, monkeypatch: pytest.Monk
         return step(trainer, X, y)
 
     monkeypatch.setattr(Trainer, "step", doubled)
-    with pytest.raises(SystemExit, match=r"disagree for W1, W2, W3$"):
+    with pytest.raises(SystemExit, match=r"disagree for 0\.W, 3\.W, 6\.W$"):
         check(monkeypatch, "small")
 
 
-@pytest.mark.parametrize("activation", [*LAYERS, None])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", None])
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_every_activation_passes(activation: str | None, dropout: float) -> None:
-    comparisons, _ = compare_at_random(row(layer_sizes=[784, 6, 5, 10], activation=activation, dropout=dropout))
+    layers = layer_rows(6, 5, activation=activation, dropout=dropout)
+    comparisons, _ = compare_at_random("m", row(layers=layers))
     assert [comparison.verdict for comparison in comparisons] == ["right"] * 6
 
 
 def test_the_check_leaves_the_parameters_as_they_were() -> None:
     model = row(weight_decay=0.1)
     rng = np.random.default_rng(0)
-    network = models.build_network(model, rng, np.float64)
+    network = models.start_network("m", model, FORM, rng, np.float64)
     before = {name: theta.copy() for name, theta in network.parameters.items()}
-    compare(Loss(model, network, rng, rng.random((784, 3)), np.array([1, 5, 9])), np.random.default_rng(0))
+    compare(Loss(network, 0.1, rng, rng.random((784, 3)), np.array([1, 5, 9])), np.random.default_rng(0))
     for name, theta in network.parameters.items():
         np.testing.assert_array_equal(theta, before[name])
 
 
 @pytest.mark.parametrize(("bias", "crosses"), [(5e-6, True), (-5e-6, True), (0.0, True), (1e-2, False), (-1e-2, False)])
 def test_a_kink_within_the_step_is_noticed(bias: float, crosses: bool) -> None:
-    model = row()
-    network = Network(
-        [Affine(np.zeros((1, 1)), np.full((1, 1), bias)), Activation("relu"), Affine(np.ones((2, 1)), np.zeros((2, 1)))]
-    )
-    loss = Loss(model, network, np.random.default_rng(0), np.zeros((1, 1)), np.zeros(1, np.int64))
+    network = build([1, 1, 2], "relu", Normal(0.0), np.random.default_rng(0), dtype=np.float64)
+    network.parameters["0.b"][...], network.parameters["2.W"][...] = bias, 1
+    loss = Loss(network, 0.0, np.random.default_rng(0), np.zeros((1, 1)), np.zeros(1, np.int64))
     if crosses:
         with pytest.raises(KinkWithinStepError):
             compare(loss, np.random.default_rng(0))
@@ -178,13 +181,13 @@ def test_another_batch_is_drawn_where_a_kink_lies_within_the_step(
 
     monkeypatch.setattr(check_gradients, "compare", kink_at_first)
     check(monkeypatch, "small")
-    assert "batch 3: in those before it, a pre-activation lies within the step" in capsys.readouterr().out
+    assert "batch 3: in those before it, a layer lies within the step of one of its kinks" in capsys.readouterr().out
     assert len({X.tobytes() for X in batches}) == 3
 
 
 def test_without_a_batch_free_of_kinks_it_gives_up(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_gradients, "STEP", 10.0)
-    with pytest.raises(SystemExit, match="in each of 20 random batches a pre-activation lies within 10 of the kink"):
+    with pytest.raises(SystemExit, match="in each of 20 random batches a layer lies within 10 of one of its kinks"):
         check(monkeypatch, "small")
 
 

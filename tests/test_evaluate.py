@@ -12,7 +12,9 @@ from threadpoolctl import threadpool_info
 
 from stages import evaluate, models, splits
 from stages.errors import UserError
+from stages.mnist import FORM
 from stages.parameters import Model
+from tests.networks import layer_rows
 
 Outcome = list[tuple[int, int]]
 
@@ -28,12 +30,12 @@ RIGHT, WRONG = math.log(2), math.log(18)  # the cross-entropy where half the pro
 def write_model(dataset: str, **changes: Any) -> None:
     """Write a linear model that predicts the one pixel that is lit, with probability 1/2, the rest shared equally."""
     row = Model.model_validate(
-        {"split": "small", "layer_sizes": [784, 10], "learning_rate": 0.1, "updates": 1, "seed": 0, **changes}
+        {"split": "small", "layers": layer_rows(), "learning_rate": 0.1, "updates": 1, "seed": 0, **changes}
     )
-    network = models.build_network(row, np.random.default_rng(0))
-    if row.layer_sizes == [784, 10]:
-        network.parameters["W1"][...] = np.log(9) * np.eye(10, 784)
-    models.save(Path("models/lamp.npz"), network, row, dataset)
+    network = models.start_network("lamp", row, FORM, np.random.default_rng(0))
+    if len(row.layers) == 1:
+        network.parameters["0.W"][...] = np.log(9) * np.eye(10, 784)
+    models.save(Path("models/lamp.npz"), network, row, FORM, dataset)
 
 
 def write_split(parts: dict[str, Outcome], notes: list[str]) -> None:
@@ -138,9 +140,9 @@ def test_the_interval_is_the_published_one(correct: int, m: int, low: float, hig
 def test_blocks_of_columns_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "BLOCK", 3)
     row = Model.model_validate(
-        {"split": "small", "layer_sizes": [784, 5, 10], "learning_rate": 0.1, "updates": 1, "seed": 0}
+        {"split": "small", "layers": layer_rows(5), "learning_rate": 0.1, "updates": 1, "seed": 0}
     )
-    network = models.build_network(row, np.random.default_rng(0), np.float64)
+    network = models.start_network("m", row, FORM, np.random.default_rng(0), np.float64)
     X = np.random.default_rng(1).random((784, 8))
     W1, b1, W2, b2 = network.parameters.values()
     assert evaluate.logits(network, X) == pytest.approx(W2 @ np.maximum(W1 @ X + b1, 0) + b2, rel=1e-12)
@@ -148,7 +150,7 @@ def test_blocks_of_columns_are_put_together(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("folder")
 def test_the_same_model_gives_the_same_bytes() -> None:
-    write_model("lamps", layer_sizes=[784, 20, 10], dropout=0.5)
+    write_model("lamps", layers=layer_rows(20, dropout=0.5))
     write_split({"train": TRAIN, "test": TEST}, [])
     written = []
     for _ in range(2):

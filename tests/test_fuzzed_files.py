@@ -10,6 +10,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from numpy.typing import NDArray
 
 from stages import artifacts, mnist, models
 from stages.errors import UserError
+from stages.mnist import FORM
 from stages.parameters import Model
+from tests.networks import layer_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:Reading `.npy` or `.npz` file required additional header parsing")
 fuzz = settings(
@@ -30,9 +33,7 @@ fuzz = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
-ROW = Model.model_validate(
-    {"split": "standard", "layer_sizes": [784, 2, 10], "learning_rate": 0.5, "epochs": 3, "seed": 1}
-)
+ROW = Model.model_validate({"split": "standard", "layers": layer_rows(2), "learning_rate": 0.5, "epochs": 3, "seed": 1})
 NUMBERS = [b"\0", b"\1", b"\x7f", b"\x80", b"\xff", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x80\0\0\0"]
 HEADER_TOKENS = (
     b"' \" ''' ( ) [ ] { } , : - + * 1 0 L j . e 1e9 9223372036854775808 None True False () (1,) (784,2) (784,0) "
@@ -137,10 +138,13 @@ def test_arrays(tmp_path: Path, content: bytes) -> None:
         assert content.endswith(array.tobytes(order="A"))
 
 
+def described(row: dict[str, Any]) -> str:
+    return json.dumps({"dataset": "MNIST", **asdict(FORM), "parameters": row})
+
+
 def members() -> dict[str, bytes]:
-    network = models.build_network(ROW, np.random.default_rng(2))
-    description = json.dumps({"dataset": "MNIST", "parameters": ROW.model_dump(mode="json")})
-    arrays = {**network.parameters, "layer_sizes": ROW.layer_sizes, "description": description}
+    network = models.start_network("m", ROW, FORM, np.random.default_rng(2))
+    arrays = {**network.parameters, "description": described(ROW.model_dump(mode="json"))}
     return {f"{name}.npy": npy(array) for name, array in arrays.items()}
 
 
@@ -165,13 +169,13 @@ def damaged_archives(draw: st.DrawFn) -> bytes:
         contents[name] = draw(damaged(contents[name], [*HEADER_TOKENS, *NUMBERS], head=128))
     else:
         row = ROW.model_dump(mode="json")
-        section = draw(st.sampled_from([row, row["initializer"], row["optimizer"], row["schedule"]]))
+        section = draw(st.sampled_from([row, row["layers"][0], row["initializer"], row["optimizer"], row["schedule"]]))
         number = st.integers() | st.floats() | st.sampled_from([10**400, 2**63, -(2**31), 1e308, -0.0])
         simple = number | st.none() | st.booleans() | st.text(max_size=3)
         section[draw(st.sampled_from(sorted(section)) | st.text(max_size=3))] = draw(
             st.recursive(simple, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner))
         )
-        contents["description.npy"] = npy(json.dumps({"dataset": "MNIST", "parameters": row}))
+        contents["description.npy"] = npy(described(row))
     return archive(contents)
 
 
@@ -180,6 +184,5 @@ def damaged_archives(draw: st.DrawFn) -> bytes:
 def test_models(tmp_path: Path, content: bytes) -> None:
     loaded = outcome(models.load, tmp_path / "m.npz", content)
     if loaded is not None:
-        network, row, _ = loaded
-        assert row.layer_sizes == ROW.layer_sizes
-        assert [theta.dtype for theta in network.parameters.values()] == [np.float32] * 4
+        assert loaded.row.layers == ROW.layers
+        assert [theta.dtype for theta in loaded.network.parameters.values()] == [np.float32] * 4

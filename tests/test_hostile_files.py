@@ -9,6 +9,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ import numpy as np
 from pathlib import Path
 from stages import artifacts, drawings, mnist, models
 from stages.errors import UserError
+from stages.mnist import FORM
+from tests.networks import layer_rows
+from stages.mnist import FORM
+from tests.networks import layer_rows
+from stages.mnist import FORM
+from tests.networks import layer_rows
 
 readers = {
     "images": mnist.read_images,
@@ -84,14 +91,13 @@ def saved(array: Any) -> bytes:
 
 def model(changes: Mapping[str, bytes], row: Mapping[str, Any], compression: int = zipfile.ZIP_STORED) -> bytes:
     """Return the file of a model, with changes to its members and to the row that it is said to be made from."""
-    base = {"split": "standard", "layer_sizes": [784, 4, 10], "learning_rate": 0.5, "epochs": 3, "seed": 1}
+    base = {"split": "standard", "layers": layer_rows(4), "learning_rate": 0.5, "epochs": 3, "seed": 1}
     members = {
-        "description.npy": saved(json.dumps({"dataset": "MNIST", "parameters": {**base, **row}})),
-        "layer_sizes.npy": saved([784, 4, 10]),
-        "W1.npy": saved(np.zeros((4, 784), np.float32)),
-        "b1.npy": saved(np.zeros((4, 1), np.float32)),
-        "W2.npy": saved(np.zeros((10, 4), np.float32)),
-        "b2.npy": saved(np.zeros((10, 1), np.float32)),
+        "description.npy": saved(json.dumps({"dataset": "MNIST", **asdict(FORM), "parameters": {**base, **row}})),
+        "0.W.npy": saved(np.zeros((4, 784), np.float32)),
+        "0.b.npy": saved(np.zeros((4, 1), np.float32)),
+        "2.W.npy": saved(np.zeros((10, 4), np.float32)),
+        "2.b.npy": saved(np.zeros((10, 1), np.float32)),
         **changes,
     }
     file = io.BytesIO()
@@ -158,18 +164,18 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "deep.json": ("json", lambda: b"[" * 10**6, "not valid JSON"),
     "bomb.npz": (
         "model",
-        lambda: model({"W1.npy": bytes(400 * MEGABYTE)}, {}, zipfile.ZIP_DEFLATED),
+        lambda: model({"0.W.npy": bytes(400 * MEGABYTE)}, {}, zipfile.ZIP_DEFLATED),
         "unpack to more than it has",
     ),
     "packed.npz": ("model", lambda: model({}, {}, zipfile.ZIP_LZMA), "unpack to more than it has"),
-    "promise.npz": ("model", lambda: model({"W1.npy": promise((784, 2**40))}, {}), "its header promises"),
+    "promise.npz": ("model", lambda: model({"0.W.npy": promise((784, 2**40))}, {}), "its header promises"),
     "text.npz": ("model", lambda: model({"description.npy": promise((), "<U250000000")}, {}), "its header promises"),
-    "wide.npz": ("model", lambda: model({}, {"layer_sizes": [784, 10**6, 10]}), "float32 of shape (1000000, 784)"),
+    "wide.npz": ("model", lambda: model({}, {"layers": layer_rows(10**6)}), "float32 of shape (1000000, 784)"),
     "deep.npz": ("model", lambda: model({"description.npy": saved("[" * 10**5)}, {}), "not a model of this project"),
     "outside.npz": ("model", lambda: model({"../../outside.npy": saved(0)}, {}), "../../outside"),
     "absolute.npz": ("model", lambda: model({"/outside.npy": saved(0)}, {}), "/outside"),
-    "object.npz": ("model", lambda: model({"W1.npy": pickled()}, {}), "allow_pickle=False"),
-    "pickle.npz": ("model", lambda: model({"W1.npy": b"\x80\x04N."}, {}), "not a model of this project"),
+    "object.npz": ("model", lambda: model({"0.W.npy": pickled()}, {}), "allow_pickle=False"),
+    "pickle.npz": ("model", lambda: model({"0.W.npy": b"\x80\x04N."}, {}), "not a model of this project"),
     "character.npz": (
         "model",
         lambda: model(

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -6,32 +7,46 @@ import pytest
 
 from stages import models
 from stages.errors import UserError
+from stages.mnist import FORM
+from stages.nn.layer_table import LAYERS
+from stages.nn.network import Network
 from stages.parameters import Model
+from tests.networks import FURTHER, MaxPooling, layer_rows
 
 ROW = Model.model_validate(
-    {"split": "standard", "layer_sizes": [784, 4, 10], "learning_rate": 0.5, "epochs": 3, "batch_size": 10, "seed": 1}
+    {"split": "standard", "layers": layer_rows(4), "learning_rate": 0.5, "epochs": 3, "batch_size": 10, "seed": 1}
 )
+
+
+def row_of(layers: list[dict[str, Any]]) -> Model:
+    """Return the row with other layers."""
+    return Model.model_validate(ROW.model_dump(mode="json") | {"layers": layers})
+
+
+def network_of(row: Model, seed: int = 0) -> Network:
+    """Return the untrained network of a row."""
+    return models.start_network("m", row, FORM, np.random.default_rng(seed))
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return the file of an untrained model."""
-    models.save(tmp_path / "m.npz", models.build_network(ROW, np.random.default_rng(2)), ROW, "MNIST")
+    models.save(tmp_path / "m.npz", network_of(ROW, 2), ROW, FORM, "MNIST")
     return tmp_path / "m.npz"
 
 
 def test_a_model_is_read_as_it_was_written(path: Path) -> None:
-    network, row, dataset = models.load(path)
-    expected = models.build_network(ROW, np.random.default_rng(2)).parameters
-    assert (row, dataset) == (ROW, "MNIST")
-    assert network.parameters.keys() == {"W1", "b1", "W2", "b2"}
-    for name, theta in network.parameters.items():
+    model = models.load(path)
+    expected = network_of(ROW, 2).parameters
+    assert (model.row, model.form, model.dataset) == (ROW, FORM, "MNIST")
+    assert model.network.parameters.keys() == {"0.W", "0.b", "2.W", "2.b"}
+    for name, theta in model.network.parameters.items():
         assert theta.dtype == np.float32
         assert np.array_equal(theta, expected[name])
 
 
 def test_epochs_become_updates_of_whole_batches() -> None:
-    network = models.build_network(ROW, np.random.default_rng(0))
+    network = network_of(ROW)
     assert models.build_trainer(ROW, network, 100).updates == 30
     assert models.build_trainer(ROW, network, 101).updates == 33
     full = ROW.model_copy(update={"batch_size": None})
@@ -40,10 +55,55 @@ def test_epochs_become_updates_of_whole_batches() -> None:
     assert models.build_trainer(counted, network, 101).updates == 7
 
 
-def test_dropout_and_activation_of_the_row_are_built() -> None:
-    row = ROW.model_copy(update={"dropout": 0.5, "activation": "tanh", "layer_sizes": [784, 4, 3, 10]})
-    kinds = [type(layer).__name__ for layer in models.build_network(row, np.random.default_rng(0)).layers]
-    assert kinds == ["Affine", "Activation", "Dropout", "Affine", "Activation", "Dropout", "Affine"]
+def test_the_layers_of_the_row_are_built() -> None:
+    network = network_of(row_of(layer_rows(4, 3, activation="tanh", dropout=0.5)))
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds == ["Affine", "Tanh", "Dropout", "Affine", "Tanh", "Dropout", "Affine"]
+    assert network.shape == (10,)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([{"name": "relu"}], r"layers\.0 returns 28 x 28 x 1, not 10 classes; end with an affine layer"),
+        (
+            [{"name": "affine", "units": 3}],
+            r"layers\.0 returns 3, not 10 classes; end with an affine layer",
+        ),
+        (
+            [{"name": "max_pooling", "size": 2}] * 3 + [{"name": "affine"}],
+            r"layers\.2\.size is 2: max_pooling of size 2 gets 7 x 7",
+        ),
+    ],
+)
+def test_layers_that_do_not_fit_are_named(
+    layers: list[dict[str, Any]], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LAYERS, "max_pooling", MaxPooling)
+    with pytest.raises(UserError, match=rf"^params\.yaml: models\.m\.{message}$"):
+        network_of(row_of(layers))
+
+
+def test_a_network_of_any_layers_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, kind in FURTHER.items():
+        monkeypatch.setitem(LAYERS, name, kind)
+    inner = [{"name": "affine", "units": 5}, {"name": "batch_normalization"}]
+    row = row_of(
+        [
+            {"name": "convolution", "filters": 2, "size": 5},
+            {"name": "max_pooling", "size": 4},
+            *inner,
+            {"name": "residual", "layers": inner},
+            {"name": "affine"},
+        ]
+    )
+    network, X = network_of(row), np.random.default_rng(0).random((784, 3)).astype(np.float32)
+    network.forward(X, training=True)
+    models.save(tmp_path / "m.npz", network, row, FORM, "MNIST")
+    loaded = models.load(tmp_path / "m.npz")
+    assert loaded.row == row
+    assert loaded.network.state.keys() == {"3.mean", "3.var", "4.1.mean", "4.1.var"}
+    np.testing.assert_array_equal(loaded.network.forward(X), network.forward(X))
 
 
 def rewrite(path: Path, **changes: Any) -> None:
@@ -57,14 +117,14 @@ def rewrite(path: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"W1": np.zeros((4, 783), np.float32)},
-        {"W1": np.zeros((4, 784))},
-        {"b2": None},
+        {"0.W": np.zeros((4, 783), np.float32)},
+        {"0.W": np.zeros((4, 784))},
+        {"2.b": None},
         {"description": "{"},
         {"description": "[]"},
         {"description": '{"dataset": "MNIST", "parameters": {"split": 1}}'},
         {"description": None},
-        {"W1": np.array([{}], dtype=object)},
+        {"0.W": np.array([{}], dtype=object)},
     ],
 )
 def test_an_archive_that_holds_something_else_is_an_error(path: Path, changes: dict[str, Any]) -> None:
@@ -88,3 +148,15 @@ def test_a_truncated_or_foreign_or_missing_file_is_an_error(path: Path) -> None:
     path.unlink()
     with pytest.raises(UserError, match="not there; run `dvc repro`"):
         models.load(path)
+
+
+def test_a_file_of_the_old_form_is_refused_with_the_new_form_of_its_row(path: Path) -> None:
+    old = {key: value for key, value in ROW.model_dump(mode="json").items() if key != "layers"}
+    description = {"dataset": "MNIST", "parameters": {**old, "layer_sizes": [784, 4, 10], "activation": "relu"}}
+    rewrite(path, description=np.asarray(json.dumps(description)))
+    with pytest.raises(UserError) as caught:
+        models.load(path)
+    assert "now one list: layers: [{name: affine, units: 4}, {name: relu}, {name: affine, units: 10}]" in str(
+        caught.value
+    )
+    assert str(caught.value).endswith("delete it and run `dvc repro`")

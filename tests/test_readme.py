@@ -9,12 +9,13 @@ import pytest
 
 from stages import readme
 from stages.errors import UserError
+from tests.networks import layer_rows
 
 TEXT = (
     "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nbetween\n\n<!-- picture --><!-- /picture -->\n"
     "<!-- claims -->\n<!-- /claims -->\n<!-- benchmarks -->\n<!-- /benchmarks -->\nend\n"
 )
-ROW = {"split": "kaggle", "layer_sizes": [784, 10, 10], "learning_rate": 0.1, "updates": 1500, "seed": 0}
+ROW = {"split": "kaggle", "layers": layer_rows(10), "learning_rate": 0.1, "updates": 1500, "seed": 0}
 CLAIM = {"id": "W9.1", "claim": "It works.", "verdict": "consistent", "finding": "97 % | 3 seeds.", "measured": []}
 BENCHMARKS = {
     "machine": {"processor": "abacus", "cores": 2, "numpy": "2.9"},
@@ -36,7 +37,7 @@ def write_metrics(folder: Path, model: str, **changes: Any) -> None:
 @pytest.fixture
 def run_project(project: Path, write_parameters: Callable[[Path, Mapping[str, Any]], None]) -> Path:
     """Return a project with two models that have been trained, measured and drawn."""
-    linear = {**ROW, "activation": None, "updates": None, "epochs": 3}
+    linear = {**ROW, "layers": layer_rows(10, activation=None), "updates": None, "epochs": 3}
     write_parameters(project, {"models": {"first": ROW, "second": linear}})
     (project / "README.md").write_text(TEXT, encoding="utf-8")
     write_metrics(project, "first")

@@ -1,6 +1,5 @@
 import json
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,9 @@ import pytest
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
-from stages import parameters, reproductions, splits
+from stages import models, parameters, reproductions, splits
+from stages.mnist import FORM
+from stages.nn.layer import Start
 from stages.nn.training import evaluate
 from stages.parameters import Model
 from stages.reproductions import (
@@ -201,10 +202,9 @@ def made(
     measured = {mark: dict.fromkeys(("train", "held_out", "test"), (loss, accuracy)) for mark in MARKS}
     measured[END] = dict.fromkeys(measured[END], (loss, end or accuracy))
     run = Run(row, trace or [accuracy] * 150, measured, {}, None)
-    for layer, (inputs, units) in enumerate(pairwise(row.layer_sizes), 1):
-        run.parameters[f"W{layer}"] = np.zeros((units, inputs), np.float32)
-        run.parameters[f"b{layer}"] = np.zeros((units, 1), np.float32)
-    run.parameters[f"b{len(row.layer_sizes) - 1}"][sees] = 1
+    network = models.build_network(row, FORM, Start(np.random.default_rng(0)))
+    run.parameters.update({name: np.zeros_like(theta) for name, theta in network.parameters.items()})
+    list(run.parameters.values())[-1][sees] = 1
     return run
 
 

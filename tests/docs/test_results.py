@@ -11,9 +11,10 @@ import pytest
 from publishing import results
 from publishing.blocks import ROOT
 from stages import schema
+from tests.networks import layer_rows
 
 Write = Callable[[Path, Mapping[str, Any]], None]
-ROW = {"split": "kaggle", "layer_sizes": [784, 10, 10], "learning_rate": 0.1, "updates": 1500, "seed": 0}
+ROW = {"split": "kaggle", "layers": layer_rows(10), "learning_rate": 0.1, "updates": 1500, "seed": 0}
 PART = {"accuracy": 0.875, "interval": [0.85, 0.9], "cross_entropy": 0.25}
 WRITE_UPS = """
 write_ups:

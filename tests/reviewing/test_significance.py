@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from reviewing.significance import Paired, Spread, find_spread, pair
 from stages.reproductions import named
+from tests.networks import layer_rows
 from tests.reviewing.repository import ROOT
 
 ROWS: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")["models"]
@@ -75,9 +76,9 @@ def reproductions(**changes: Any) -> dict[str, Any]:
         ({"seed": 7}, Spread(0.01, 5, 750)),
         ({"updates": 749}, Spread(0.02, 5, 500)),
         ({"updates": None, "epochs": 1600}, Spread(0.04, 5, 1500)),
-        ({"optimizer": {"name": "gradient-descent"}, "dropout": 0.0}, Spread(0.01, 5, 750)),  # the defaults
+        ({"optimizer": {"name": "gradient-descent"}, "weight_decay": 0.0}, Spread(0.01, 5, 750)),  # the defaults
         ({"updates": 100}, None),
-        ({"layer_sizes": [784, 32, 10]}, None),
+        ({"layers": layer_rows(32)}, None),
         ({"batch_size": 128}, None),
         ({"learning_rate": "fast"}, None),
     ],
