@@ -167,8 +167,10 @@ def _new_form(row: dict[str, Any]) -> str:
     between = [f"{{name: {activation}}}"] if activation else []
     between += [f"{{name: dropout, rate: {dropout}}}"] if dropout else []
     sizes = row["layer_sizes"] if isinstance(row["layer_sizes"], list) else []
-    affine = [f"{{name: affine, units: {units}}}" for units in sizes[1:]]
-    return f"layers: [{', '.join(', '.join([layer, *between]) for layer in affine[:-1])}, {''.join(affine[-1:])}]"
+    layers: list[str] = []
+    for units in sizes[1:]:
+        layers += [*(between if layers else []), f"{{name: affine, units: {units}}}"]
+    return f"layers: [{', '.join(layers)}]"
 
 
 def describe_network(row: Model) -> str:

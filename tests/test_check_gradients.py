@@ -52,7 +52,7 @@ def check(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 def test_right_gradients_pass(small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     check(monkeypatch, "small")
     output = capsys.readouterr().out
-    rows = {words[0]: words for line in output.splitlines() if (words := line.split()) and words[0][0].isdigit()}
+    rows = {words[0]: words for line in output.splitlines() if (words := line.split()) and words[0][1:2] == "."}
     assert rows.keys() == {"0.W", "0.b", "3.W", "3.b", "6.W", "6.b"}
     assert {words[-1] for words in rows.values()} == {"right"}
     assert "200 of 4704" in output

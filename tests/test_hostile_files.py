@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stages.mnist import FORM
+from tests.networks import layer_rows
+
 ROOT = Path(__file__).parent.parent
 MEGABYTE = 10**6
 ALLOWANCE = 300 * MEGABYTE  # less than any of the bombs unpacks to
@@ -27,12 +30,6 @@ import numpy as np
 from pathlib import Path
 from stages import artifacts, drawings, mnist, models
 from stages.errors import UserError
-from stages.mnist import FORM
-from tests.networks import layer_rows
-from stages.mnist import FORM
-from tests.networks import layer_rows
-from stages.mnist import FORM
-from tests.networks import layer_rows
 
 readers = {
     "images": mnist.read_images,
