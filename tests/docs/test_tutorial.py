@@ -40,15 +40,17 @@ class Copy:
             titles.append(title[0])
             path, section, body = self.folder / title[1], title[2], fence["body"]
             if section == "nav":
-                line = "      - derivations/sigmoid.md\n"
+                line = "      - derivations/affine.md\n"
                 self._replace(path, line, line + body)
             elif section:
                 self._replace(path, f"\n{section}:\n", f"\n{section}:\n{body}")
+            elif path.suffix == ".bib":
+                path.write_text(f"{path.read_text(encoding='utf-8')}\n{body}", encoding="utf-8")
             elif path.exists():
-                imported, entry = (line for line in body.splitlines() if "softplus" in line)
-                first = "from stages.nn.tanh import"
+                imported, entry = (line for line in body.splitlines() if "maxout" in line)
+                first = "from stages.nn.relu import"
                 self._replace(path, first, f"{imported}\n{first}")
-                last = '    "sigmoid": (sigmoid, sigmoid_backward),\n'
+                last = '    "affine": Affine,\n'
                 self._replace(path, last, f"{last}{entry}\n")
             else:
                 path.write_text(body, encoding="utf-8")
@@ -62,11 +64,11 @@ class Copy:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    if (ROOT / "stages/nn/softplus.py").exists():
+    if (ROOT / "stages/nn/maxout.py").exists():
         pytest.skip("the tutorial was followed in this copy of the project")
     copy = Copy(tmp_path_factory.mktemp("project"))
     titles = copy.follow((ROOT / "docs/tutorial.md").read_text(encoding="utf-8"))
-    assert len(titles) == 10
+    assert len(titles) == 11
     return copy
 
 
@@ -75,21 +77,22 @@ def test_the_rows_are_valid(copy: Copy) -> None:
 
 
 def test_the_new_layer_and_its_page_pass_their_tests(copy: Copy) -> None:
-    files = ("nn/test_softplus.py", "derivations/test_softplus.py", "nn/test_activation.py", "docs/test_derivations.py")
-    options = ("-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", "softplus or navigation")
+    files = ("nn/test_maxout.py", "derivations/test_maxout.py", "nn/test_layer_table.py", "docs/test_derivations.py")
+    options = ("-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", "maxout or navigation")
     printed = copy.run(*options, *(f"tests/{file}" for file in files))
     for test in (
-        "nn/test_softplus.py::test_central_differences",
-        "derivations/test_softplus.py::test_derivative",
-        "nn/test_activation.py::test_central_differences[softplus]",
-        "docs/test_derivations.py::test_a_page_has_its_parts[softplus]",
-        "docs/test_derivations.py::test_every_block_of_a_page_runs[softplus]",
+        "nn/test_maxout.py::test_by_hand",
+        "derivations/test_maxout.py::test_the_derivative_is_that_of_the_larger_piece",
+        "nn/test_layer_table.py::test_central_differences[maxout]",
+        "nn/test_layer_table.py::test_central_differences_inside_a_network[maxout]",
+        "docs/test_derivations.py::test_a_page_has_its_parts[maxout]",
+        "docs/test_derivations.py::test_every_block_of_a_page_runs[maxout]",
         "docs/test_derivations.py::test_every_page_is_in_the_navigation_in_one_order",
     ):
         assert f"tests/{test} PASSED" in printed
 
 
 def test_the_new_model_passes_its_gradient_check(copy: Copy) -> None:
-    printed = copy.run("-m", "stages.check_gradients", "softplus-10")
-    assert "784-10-10, softplus" in printed
+    printed = copy.run("-m", "stages.check_gradients", "maxout-10")
+    assert "maxout-10: maxout (units 10, pieces 3), affine; weight decay 0" in printed
     assert printed.count("  right\n") == 4
