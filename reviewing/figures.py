@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import vl_convert
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from PIL import Image
 
 from reviewing.revisions import WORKSPACE
 from reviewing.significance import Paired
 from stages.errors import UserError
-from stages.figures import GRAY, INK, LIGHT_GRAY, drawing, show_tiles
+from stages.figures import GRAY, INK, LIGHT_GRAY, Axes, drawing, show_tiles
 from stages.mnist import CLASSES
 from stages.nn.arrays import Array, Labels
 

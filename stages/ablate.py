@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -14,7 +12,7 @@ from stages import parameters, schema, splits
 from stages.ablations import DEMONSTRATIONS, Experiment, Lengths, Measured, Panel
 from stages.artifacts import write_json
 from stages.errors import UserError, run
-from stages.figures import BLUE, PERCENT, VERMILION, drawing
+from stages.figures import BLUE, PERCENT, VERMILION, Axes, SubFigure, drawing
 
 WRITE_UPS = Path(__file__).with_name("write_ups.yaml")
 SPLIT = "kaggle"

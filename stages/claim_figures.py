@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
 
-from stages.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION
+from stages.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, Axes, SubFigure
 from stages.reproductions import END, RATES, SCALES, W4, Evidence, Row, spread
 from stages.verdicts import Number
 

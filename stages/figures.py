@@ -1,14 +1,20 @@
 """The one style of all figures, and how they are drawn and written: the same input gives the same bytes."""
 
+import os
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# Without a home folder to keep its list of fonts in, Matplotlib would warn at every start.
+os.environ.setdefault("MPLCONFIGDIR", str(Path(sys.prefix, "matplotlib")))
+
 import matplotlib.style
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.axes import Axes as Axes
+from matplotlib.figure import Figure
+from matplotlib.figure import SubFigure as SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import SubFigure
 from numpy.typing import NDArray
 
 from stages import models, parameters, splits
 from stages.artifacts import missing, read_json, replacing
 from stages.errors import UserError, run
-from stages.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, drawing, show_tiles
+from stages.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, SubFigure, drawing, show_tiles
 from stages.mnist import CLASSES
 from stages.nn.arrays import Array
 from stages.schema import named_row

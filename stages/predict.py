@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import SubFigure
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from stages import drawings, models, parameters, splits
 from stages.artifacts import replacing
 from stages.errors import UserError, run
-from stages.figures import BLUE, GRAY, INK, PERCENT, drawing
+from stages.figures import BLUE, GRAY, INK, PERCENT, SubFigure, drawing
 from stages.mnist import CLASSES, COLUMNS, ROWS
 from stages.nn.arrays import Array
 from stages.nn.network import Network

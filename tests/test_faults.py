@@ -30,7 +30,6 @@ from tests.pipeline import Project
 ROOT = Path(__file__).parent.parent
 Write = Callable[[Path, Mapping[str, Any]], None]
 MODEL = "w3-relu-10"
-LEFT_OPEN = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pooch does not close the connection
 STAGES: dict[str, Callable[[], None]] = {
     "preprocess": lambda: preprocess("kaggle"),
     "train": lambda: train(MODEL),
@@ -101,7 +100,6 @@ def test_a_full_disk_is_one_message_and_leaves_the_old_files(stage: str, size: i
     assert files(there) == before
 
 
-@LEFT_OPEN
 def test_a_disk_that_fills_up_during_a_download_leaves_nothing(
     project: Path, mirror: Path, httpserver: HTTPServer
 ) -> None:
@@ -113,7 +111,6 @@ def test_a_disk_that_fills_up_during_a_download_leaves_nothing(
     gc.collect()
 
 
-@LEFT_OPEN
 def test_a_mirror_that_never_ends_is_left(
     project: Path, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -204,7 +204,6 @@ def test_a_faulty_mirror_is_an_error_and_no_reason_for_the_fallback(
     assert raw() == []
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pooch leaves the connection open
 def test_a_mirror_that_declares_nonsense_is_faulty(
     project: Path, serve: Callable[..., str], write_parameters: WriteParameters
 ) -> None:

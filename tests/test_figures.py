@@ -1,4 +1,8 @@
 import io
+import os
+import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +18,7 @@ from PIL import Image
 
 from stages.figures import PERCENT, VERMILION, drawing, show_tiles
 
+ROOT = Path(__file__).parent.parent
 NOTES = ["No mirror was in reach, and so the figures of this test are of very few digits indeed: five.", "Two."]
 
 
@@ -105,3 +110,17 @@ def test_tiles_stand_in_rows_each_with_its_frame_and_label() -> None:
 @pytest.mark.parametrize(("share", "text"), [(0, "0%"), (0.07, "7%"), (0.125, "12.5%"), (1, "100%")])
 def test_shares_are_written_in_percent(share: float, text: str) -> None:
     assert PERCENT(share) == text
+
+
+def test_matplotlib_is_quiet_without_a_home_folder() -> None:
+    places = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "MPL"))}
+    program = [sys.executable, "-c", "import stages.figures"]
+    environment = places | {"HOME": "/dev/null"}
+    done = subprocess.run(program, check=True, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert "MPLCONFIGDIR" not in done.stderr
+
+
+def test_matplotlib_is_imported_only_where_it_is_given_a_folder() -> None:
+    importing = re.compile(r"^(from|import) matplotlib", re.MULTILINE)
+    programs = [path for folder in ("stages", "reviewing", "publishing") for path in (ROOT / folder).rglob("*.py")]
+    assert [path for path in programs if importing.search(path.read_text())] == [ROOT / "stages/figures.py"]
