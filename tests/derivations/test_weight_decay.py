@@ -41,12 +41,12 @@ def test_forms_coincide_for_gradient_descent_and_not_for_momentum() -> None:
 
 def test_decay_of_momentum_and_nesterov_in_weights_of_the_past() -> None:
     past, nine_tenths = sympy.symbols("w0:4"), sympy.Rational(9, 10)
-    momentum, nesterov = Momentum(nine_tenths), Nesterov(nine_tenths)  # type: ignore[arg-type]
-    states = [optimizer.start(np.array([sympy.Integer(0)])) for optimizer in (momentum, nesterov)]
+    optimizers: list[Optimizer] = [Momentum(nine_tenths), Nesterov(nine_tenths)]
+    states = [optimizer.start(np.array([sympy.Integer(0)])) for optimizer in optimizers]
     for t, latest in enumerate(past, 1):
         weighted = lam * sum(nine_tenths**j * past[t - 1 - j] for j in range(t))
         expected = (weighted, lam * latest + nine_tenths * weighted)
-        for optimizer, state, decay in zip((momentum, nesterov), states, expected, strict=True):
+        for optimizer, state, decay in zip(optimizers, states, expected, strict=True):
             theta = np.array([sympy.Integer(0)])
             optimizer.step(theta, np.array([lam * latest]), state, 1, t)
             assert sympy.expand(theta[0] + decay) == 0
