@@ -8,6 +8,7 @@ import pytest
 import sympy
 from numpy.typing import NDArray
 
+from stages.nn.activation import Activation
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.cross_entropy import cross_entropy
@@ -16,6 +17,7 @@ from stages.nn.optimizers import Adam, GradientDescent, Momentum, Nesterov, Opti
 from stages.nn.training import loss_and_gradients
 
 T = 5
+BIASES = np.zeros((2, 1))
 eta, h, c, theta_0 = sympy.symbols("eta h c theta_0")
 gradients = sympy.symbols(f"g1:{T + 1}")
 mu: Any = sympy.Rational(9, 10)
@@ -120,6 +122,33 @@ def test_largest_curvature_of_the_cross_entropy() -> None:
             assert np.linalg.eigvalsh(np.diag(a) - np.outer(a, a))[-1] <= 0.5 + 1e-12
     half = sympy.Matrix([sympy.Rational(1, 2), sympy.Rational(1, 2), 0])
     assert max((sympy.diag(*half) - half * half.T).eigenvals()) == sympy.Rational(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("activation", "slope", "bias"),
+    [(sympy.tanh, 1, 0), (lambda z: 1 / (1 + sympy.exp(-z)), sympy.Rational(1, 4), -c / 2), (lambda z: z, 1, 0)],
+    ids=["tanh", "sigmoid", "linear"],
+)
+def test_no_constant_for_a_network_with_a_hidden_layer(activation: Any, slope: Any, bias: Any) -> None:
+    w, x = sympy.symbols("w x", real=True)
+    logit = c * activation(w * x) + bias
+    loss = sympy.log(sympy.exp(logit) + sympy.exp(-logit)) - logit
+    curvature = sympy.simplify(loss.diff(w, 2).subs(w, 0))
+    assert sympy.expand(curvature - (c * slope * x) ** 2) == 0
+    assert sympy.limit(curvature.subs(x, 1), c, sympy.oo) == sympy.oo
+
+
+def test_step_that_one_constant_allows_raises_the_loss_where_the_curvature_is_larger() -> None:
+    for last, falls in ((1.0, True), (100.0, False)):
+        w = np.array([[0.01]])
+        network = Network(
+            [Affine(w, np.zeros((1, 1))), Activation("tanh"), Affine(np.array([[last], [-last]]), BIASES)]
+        )
+        X, y = np.array([[1.0, -1.0, 1.0]]), np.array([0, 1, 1])  # not all right for any w
+        before, _ = loss_and_gradients(network, X, y)
+        w -= 0.5 * network.gradients["W1"]
+        after, _ = loss_and_gradients(network, X, y)
+        assert (after < before) == falls
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0, 1.9])
