@@ -17,7 +17,6 @@ from stages.nn.optimizers import Adam, GradientDescent, Momentum, Nesterov, Opti
 from stages.nn.training import loss_and_gradients
 
 T = 5
-BIASES = np.zeros((2, 1))
 eta, h, c, theta_0 = sympy.symbols("eta h c theta_0")
 gradients = sympy.symbols(f"g1:{T + 1}")
 mu: Any = sympy.Rational(9, 10)
@@ -141,9 +140,8 @@ def test_no_constant_for_a_network_with_a_hidden_layer(activation: Any, slope: A
 def test_step_that_one_constant_allows_raises_the_loss_where_the_curvature_is_larger() -> None:
     for last, falls in ((1.0, True), (100.0, False)):
         w = np.array([[0.01]])
-        network = Network(
-            [Affine(w, np.zeros((1, 1))), Activation("tanh"), Affine(np.array([[last], [-last]]), BIASES)]
-        )
+        second = Affine(np.array([[last], [-last]]), np.zeros((2, 1)))
+        network = Network([Affine(w, np.zeros((1, 1))), Activation("tanh"), second])
         X, y = np.array([[1.0, -1.0, 1.0]]), np.array([0, 1, 1])  # not all right for any w
         before, _ = loss_and_gradients(network, X, y)
         w -= 0.5 * network.gradients["W1"]
