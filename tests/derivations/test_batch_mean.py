@@ -83,6 +83,18 @@ def gradient(network: Network, X: Array, y: Labels) -> NDArray[np.float64]:
     return np.concatenate([part.ravel() for part in network.gradients.values()])
 
 
+@pytest.mark.parametrize("block", [1, 3, 7])
+def test_blocks_of_a_batch_add_up_to_the_mean_of_the_single_gradients(
+    monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    rng = np.random.default_rng(0)
+    network = build([3, 4, 3], "tanh", Normal(0.7), rng, dtype=np.float64)
+    X, y = rng.standard_normal((3, 7)), rng.integers(0, 3, 7)
+    singles = np.array([gradient(network, X[:, [i]], y[[i]]) for i in range(7)])
+    monkeypatch.setattr("stages.nn.training.BLOCK", block)
+    np.testing.assert_allclose(gradient(network, X, y), singles.mean(axis=0), rtol=0, atol=1e-14)
+
+
 def test_first_batch_of_an_epoch_of_a_network() -> None:
     rng = np.random.default_rng(0)
     examples, m, draws = 20, 6, 2000
