@@ -14,6 +14,7 @@ from stages.nn.arrays import Array
 from stages.nn.cross_entropy import cross_entropy
 from stages.nn.network import Network
 from stages.nn.optimizers import Adam, GradientDescent, Momentum, Nesterov, Optimizer, RMSProp
+from stages.nn.schedules import Cosine, Steps
 from stages.nn.training import loss_and_gradients
 
 T = 5
@@ -103,6 +104,17 @@ def test_adam_corrects_the_bias_of_its_moments(t: int) -> None:
         error = corrected.std(ddof=1) / np.sqrt(len(theta))
         assert abs(corrected.mean() - expected) < 5 * error
         assert abs(moment.mean() - expected) > 5 * error
+
+
+def test_factors_of_the_schedules() -> None:
+    steps, cosine = Steps([3, 5], 0.5), Cosine(2)
+    assert [steps(update, 6) for update in range(1, 7)] == [1, 1, 1, 0.5, 0.5, 0.25]
+    expected = [
+        sympy.Rational(1, 2),
+        1,
+        *((1 + sympy.cos(sympy.pi * sympy.Rational(done, 4))) / 2 for done in range(4)),
+    ]
+    assert [cosine(update, 6) for update in range(1, 7)] == pytest.approx([float(factor) for factor in expected])
 
 
 def softmax_regression() -> tuple[Network, Array, NDArray[np.int64], float]:

@@ -66,6 +66,12 @@ def test_weights_can_make_the_gradient_grow() -> None:
     assert gradient_before(layers, np.array([[0.5]]), np.array([[1.0]])) == 2**3 > 4**-3
 
 
+def test_code_computes_the_definition() -> None:
+    values = [-3, -1, 0, 1, 2]
+    expected = [float(sigma(sympy.Integer(value))) for value in values]
+    np.testing.assert_allclose(sigmoid(np.array([values], float))[0], expected, rtol=1e-14)
+
+
 def test_code_run_on_symbols_gives_the_gradient() -> None:
     Z = sympy.Matrix(2, 2, sympy.symbols("z:4", real=True))
     C = sympy.Matrix(2, 2, sympy.symbols("c:4"))
