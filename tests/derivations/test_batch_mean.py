@@ -13,8 +13,10 @@ from stages.nn.arrays import Array, Labels
 from stages.nn.batches import epoch_batches
 from stages.nn.initializers import Normal
 from stages.nn.network import Network
-from stages.nn.training import loss_and_gradients
+from stages.nn.training import Trainer, fit, loss_and_gradients
 from tests.networks import build
+from stages.nn.optimizers import GradientDescent
+from stages.nn.schedules import Constant
 
 N = 4
 SINGLE = [sympy.Matrix(sympy.symbols(f"g{i}_:2")) for i in range(N)]
@@ -56,9 +58,42 @@ def test_covariance_of_two_different_examples() -> None:
     assert sympy.expand(mean(pairs) + trace / (N - 1)) == 0
 
 
+@pytest.mark.parametrize("m", [1, 2, 4])
+def test_steps_of_an_epoch_add_up_to_more_for_smaller_batches(m: int) -> None:
+    for order in ((0, 1, 2, 3), (2, 0, 3, 1)):
+        steps = batch_gradients(order[start : start + m] for start in range(0, N, m))
+        assert sympy.expand(sum(steps[1:], steps[0]) - sympy.Rational(N, m) * g) == sympy.zeros(2, 1)
+
+
+@pytest.mark.parametrize("m", [2, 5, 20])
+def test_way_of_an_epoch_of_training(m: int) -> None:
+    rng = np.random.default_rng(0)
+    network = build([3, 4, 3], "tanh", Normal(0.7), rng, dtype=np.float64)
+    X, y = rng.standard_normal((3, 20)), rng.integers(0, 3, 20)
+    whole = gradient(network, X, y)
+    before = np.concatenate([theta.ravel() for theta in network.parameters.values()])
+    rate = 1e-7
+    trainer = Trainer(network, GradientDescent(), rate, Constant(), 20 // m)
+    list(fit(trainer, X, y, m, rng))
+    after = np.concatenate([theta.ravel() for theta in network.parameters.values()])
+    np.testing.assert_allclose((after - before) / rate, -20 / m * whole, rtol=0, atol=1e-4)
+
+
 def gradient(network: Network, X: Array, y: Labels) -> NDArray[np.float64]:
     loss_and_gradients(network, X, y)
     return np.concatenate([part.ravel() for part in network.gradients.values()])
+
+
+@pytest.mark.parametrize("block", [1, 3, 7])
+def test_blocks_of_a_batch_add_up_to_the_mean_of_the_single_gradients(
+    monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    rng = np.random.default_rng(0)
+    network = build([3, 4, 3], "tanh", Normal(0.7), rng, dtype=np.float64)
+    X, y = rng.standard_normal((3, 7)), rng.integers(0, 3, 7)
+    singles = np.array([gradient(network, X[:, [i]], y[[i]]) for i in range(7)])
+    monkeypatch.setattr("stages.nn.training.BLOCK", block)
+    np.testing.assert_allclose(gradient(network, X, y), singles.mean(axis=0), rtol=0, atol=1e-14)
 
 
 def test_first_batch_of_an_epoch_of_a_network() -> None:

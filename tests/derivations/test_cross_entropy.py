@@ -3,8 +3,11 @@
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 import sympy
+
+from stages.nn import cross_entropy as code
 
 z = sympy.Matrix(sympy.symbols("z:3", real=True))
 y = sympy.Matrix(sympy.symbols("y:3", real=True))
@@ -44,6 +47,18 @@ def test_gradient_of_the_mean_over_two_columns(classes: tuple[int, int]) -> None
     A = sympy.Matrix.hstack(softmax(Z[:, 0]), softmax(Z[:, 1]))
     J = -sum(sympy.log(A[c, k]) for k, c in enumerate(classes)) / 2
     assert sympy.simplify(sympy.Matrix(J.diff(Z)) - (A - Y) / 2) == sympy.zeros(3, 2)
+
+
+def test_code_computes_the_definition_and_its_gradient() -> None:
+    logits = sympy.Matrix([[1, -2], [0, 3], [sympy.Rational(1, 2), 1]])
+    classes = (2, 0)
+    Z = sympy.Matrix(3, 2, sympy.symbols("z:3:2", real=True))
+    J = -sum(sympy.log(softmax(Z[:, k])[c]) for k, c in enumerate(classes)) / 2
+    at = dict(zip(Z, logits, strict=True))
+    arguments = np.array(logits, float), np.array(classes), 2
+    assert code.cross_entropy(*arguments) == pytest.approx(float(J.subs(at)), rel=1e-14)
+    expected = np.array(sympy.Matrix(J.diff(Z)).subs(at).evalf(), float)
+    np.testing.assert_allclose(code.cross_entropy_gradient(*arguments), expected, rtol=0, atol=1e-15)
 
 
 def test_form_in_the_logits() -> None:

@@ -51,6 +51,35 @@ def test_next_affine_layer() -> None:
     assert is_zero(*(variance - p / (1 - p) * squares(W) * squares(A)))
 
 
+def test_gradient_steps_of_the_two_forms_differ_by_a_square() -> None:
+    eta = sympy.Symbol("eta")
+    zeros_and_ones = sympy.Matrix(sympy.symbols("k:3"))
+    original = sympy.Matrix(2, 3, sympy.symbols("v:2:3"))  # W'
+
+    def loss(z: Any) -> Any:
+        return z[0] ** 3 + z[0] * z[1] ** 2
+
+    z_inverted = W * dropped(zeros_and_ones / (1 - p)) + b
+    z_original = original * dropped(zeros_and_ones) + b
+    same = dict(zip(original, W / (1 - p), strict=True))
+    assert is_zero(*(z_original.subs(same) - z_inverted))
+    gradient = sympy.Matrix(loss(z_inverted).diff(W))
+    by_original = sympy.Matrix(loss(z_original).diff(original)).subs(same)
+    after = (1 - p) * (W / (1 - p) - eta * by_original)
+    assert is_zero(*(after - (W - eta * (1 - p) ** 2 * gradient)))
+    assert not is_zero(*(after - (W - eta * gradient)))
+    assert is_zero(*(sympy.Matrix(loss(z_original).diff(b)).subs(same) - sympy.Matrix(loss(z_inverted).diff(b))))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.3, 0.5, 0.7, 0.999])
+def test_probability_of_a_zero_is_the_rate_to_24_bits(rate: float) -> None:
+    multiples = np.arange(2**24, dtype=np.float32) / np.float32(2**24)
+    assert abs((multiples < rate).mean() - rate) < 2**-24
+    drawn = np.random.default_rng(0).random(10_000, np.float32)
+    np.testing.assert_array_equal(drawn * 2**24 % 1, 0)
+    assert (drawn * 2**24 % 2).any()
+
+
 def test_squared_error_becomes_weight_decay() -> None:
     y = sympy.Matrix(sympy.symbols("y:2"))
     error = expectation(lambda mask: sum(squares(y - W * dropped(mask))))

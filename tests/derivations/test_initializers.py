@@ -76,6 +76,65 @@ def test_he_keeps_mean_squares_through_relu_layers() -> None:
     assert within_errors(backward, sizes[-1] / sizes[0])
 
 
+def test_moments_of_the_factor_of_a_layer() -> None:
+    t = sympy.Symbol("t", positive=True)
+    density = sympy.exp(-(t**2) / 2) / sympy.sqrt(2 * sympy.pi)
+    second, fourth = (sympy.integrate(t**power * density, (t, 0, sympy.oo)) for power in (2, 4))
+    assert 2 * second == 1
+    assert 4 * (fourth - second**2) == 5
+
+
+def relu_factors(width: int, depth: int, networks: int) -> Array:
+    """Return the factors of the mean square in each layer, one row for each network of `He`."""
+    rng = np.random.default_rng(0)
+    squares = np.empty((networks, depth + 1))
+    for network in range(networks):
+        a: Array = rng.random((width, 1))
+        squares[network, 0] = np.square(a).mean()
+        for layer in range(depth):
+            a = relu(Affine(*He()(width, width, rng)).forward(a))
+            squares[network, layer + 1] = np.square(a).mean()
+    kept = squares[(squares > 0).all(axis=1)]
+    return kept[:, 1:] / kept[:, :-1]
+
+
+def test_factors_of_the_layers_are_independent_with_variance_5_over_width() -> None:
+    width, networks = 20, 3000
+    factors = relu_factors(width, 5, networks)
+    assert len(factors) > networks - 5
+    for layer in factors.T:
+        assert within_errors(layer, 1)
+        assert within_errors((layer - 1) ** 2, 5 / width)
+    correlations = np.corrcoef(factors.T) - np.eye(5)
+    assert np.abs(correlations).max() < 5 / np.sqrt(networks)
+
+
+def test_median_of_ten_narrow_layers_is_a_twentieth_of_the_mean() -> None:
+    assert 0.04 < np.median(relu_factors(10, 10, 3000).prod(axis=1)) < 0.07
+
+
+@pytest.mark.parametrize(("width", "low", "high"), [(10, 0.045, 0.06), (100, 0.75, 0.83)])
+def test_a_typical_deep_network_is_not_the_mean(width: int, low: float, high: float) -> None:
+    rng = np.random.default_rng(1)
+    # the factors are independent, so they may be drawn without a network
+    factors = 2 * np.square(relu(rng.standard_normal((5000, 10, width)))).mean(axis=2)
+    ratios = factors.prod(axis=1)
+    assert within_errors(ratios, 1)
+    assert low < np.median(ratios) < high
+    silent = (ratios == 0).mean()
+    expected = 1 - (1 - 0.5**width) ** 10
+    assert abs(silent - expected) <= 5 * np.sqrt(expected / len(ratios))
+
+
+@pytest.mark.parametrize("width", [100, 400])
+def test_drift_and_variance_of_the_logarithm_in_wide_layers(width: int) -> None:
+    rng = np.random.default_rng(2)
+    factors = 2 * np.square(relu(rng.standard_normal((20_000, width)))).mean(axis=1)
+    # F - 1 has the mean 0; without it the mean of the logarithm is known better
+    assert (np.log(factors) - (factors - 1)).mean() == pytest.approx(-5 / (2 * width), rel=0.1)
+    assert np.log(factors).var() == pytest.approx(5 / width, rel=0.1)
+
+
 def train(W1: Array, W2: Array, activation: str, optimizer: str) -> None:
     rng = np.random.default_rng(1)
     X, y = rng.standard_normal((len(W1[0]), 20)), rng.integers(0, len(W2), 20)

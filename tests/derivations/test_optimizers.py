@@ -8,11 +8,13 @@ import pytest
 import sympy
 from numpy.typing import NDArray
 
+from stages.nn.activation import Activation
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.cross_entropy import cross_entropy
 from stages.nn.network import Network
 from stages.nn.optimizers import Adam, GradientDescent, Momentum, Nesterov, Optimizer, RMSProp
+from stages.nn.schedules import Cosine, Steps
 from stages.nn.training import loss_and_gradients
 
 T = 5
@@ -104,6 +106,17 @@ def test_adam_corrects_the_bias_of_its_moments(t: int) -> None:
         assert abs(moment.mean() - expected) > 5 * error
 
 
+def test_factors_of_the_schedules() -> None:
+    steps, cosine = Steps([3, 5], 0.5), Cosine(2)
+    assert [steps(update, 6) for update in range(1, 7)] == [1, 1, 1, 0.5, 0.5, 0.25]
+    expected = [
+        sympy.Rational(1, 2),
+        1,
+        *((1 + sympy.cos(sympy.pi * sympy.Rational(done, 4))) / 2 for done in range(4)),
+    ]
+    assert [cosine(update, 6) for update in range(1, 7)] == pytest.approx([float(factor) for factor in expected])
+
+
 def softmax_regression() -> tuple[Network, Array, NDArray[np.int64], float]:
     """Return a network of one layer, its data, and the Lipschitz constant of its gradient."""
     rng = np.random.default_rng(0)
@@ -120,6 +133,32 @@ def test_largest_curvature_of_the_cross_entropy() -> None:
             assert np.linalg.eigvalsh(np.diag(a) - np.outer(a, a))[-1] <= 0.5 + 1e-12
     half = sympy.Matrix([sympy.Rational(1, 2), sympy.Rational(1, 2), 0])
     assert max((sympy.diag(*half) - half * half.T).eigenvals()) == sympy.Rational(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("activation", "slope", "bias"),
+    [(sympy.tanh, 1, 0), (lambda z: 1 / (1 + sympy.exp(-z)), sympy.Rational(1, 4), -c / 2), (lambda z: z, 1, 0)],
+    ids=["tanh", "sigmoid", "linear"],
+)
+def test_no_constant_for_a_network_with_a_hidden_layer(activation: Any, slope: Any, bias: Any) -> None:
+    w, x = sympy.symbols("w x", real=True)
+    logit = c * activation(w * x) + bias
+    loss = sympy.log(sympy.exp(logit) + sympy.exp(-logit)) - logit
+    curvature = sympy.simplify(loss.diff(w, 2).subs(w, 0))
+    assert sympy.expand(curvature - (c * slope * x) ** 2) == 0
+    assert sympy.limit(curvature.subs(x, 1), c, sympy.oo) == sympy.oo
+
+
+def test_step_that_one_constant_allows_raises_the_loss_where_the_curvature_is_larger() -> None:
+    for last, falls in ((1.0, True), (100.0, False)):
+        w = np.array([[0.01]])
+        second = Affine(np.array([[last], [-last]]), np.zeros((2, 1)))
+        network = Network([Affine(w, np.zeros((1, 1))), Activation("tanh"), second])
+        X, y = np.array([[1.0, -1.0, 1.0]]), np.array([0, 1, 1])  # not all right for any w
+        before, _ = loss_and_gradients(network, X, y)
+        w -= 0.5 * network.gradients["W1"]
+        after, _ = loss_and_gradients(network, X, y)
+        assert (after < before) == falls
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0, 1.9])

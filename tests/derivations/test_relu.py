@@ -3,8 +3,11 @@
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 import sympy
+
+from stages.nn.relu import relu, relu_backward
 
 h = sympy.Symbol("h", positive=True)
 g = sympy.Symbol("g", real=True)
@@ -26,6 +29,12 @@ def test_gradient_is_masked_by_the_sign(positive: tuple[bool, ...]) -> None:
     mask = sympy.Matrix(2, 2, [int(p) for p in positive])
     masked = sympy.matrices.dense.matrix_multiply_elementwise(dA, mask)
     assert sympy.expand(sympy.Matrix(J.diff(Z)) - masked) == sympy.zeros(2, 2)
+
+
+def test_code_masks_by_the_sign_and_takes_0_at_0() -> None:
+    Z = np.array([[-2.0, -1e-300, 0.0], [1e-300, 0.3, 5.0]])
+    np.testing.assert_array_equal(relu(Z), [[0, 0, 0], [1e-300, 0.3, 5]])
+    np.testing.assert_array_equal(relu_backward(relu(Z), np.full((2, 3), 7.0)), [[0, 0, 0], [7, 7, 7]])
 
 
 def test_no_derivative_at_0() -> None:

@@ -3,9 +3,12 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import sympy
 
-from stages.nn.sigmoid import sigmoid_backward
+from stages.nn.affine import Affine
+from stages.nn.arrays import Array
+from stages.nn.sigmoid import sigmoid, sigmoid_backward
 
 z = sympy.Symbol("z", real=True)
 
@@ -30,6 +33,43 @@ def test_derivative_is_a_quarter_minus_a_square() -> None:
 
 def test_form_by_tanh() -> None:
     assert sympy.simplify(sigma(z) - (1 + sympy.tanh(z / 2).rewrite(sympy.exp)) / 2) == 0
+
+
+def gradient_before(layers: list[Affine], a: Array, dA: Array) -> Array:
+    kept = []
+    for layer in layers:
+        a = sigmoid(layer.forward(a))
+        kept.append(a)
+    for layer, activations in zip(reversed(layers), reversed(kept), strict=True):
+        dA = layer.backward(sigmoid_backward(activations, dA))
+    return dA
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+def test_gradient_through_layers_is_bounded_by_the_norms_of_the_weights(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        layers = [Affine(scale * rng.standard_normal((5, 5)), rng.standard_normal((5, 1))) for _ in range(4)]
+        dA = rng.standard_normal((5, 1))
+        bound = np.prod([np.linalg.norm(layer.W, 2) / 4 for layer in layers]) * np.linalg.norm(dA)
+        assert np.linalg.norm(gradient_before(layers, rng.random((5, 1)), dA.copy())) <= bound
+
+
+def test_weights_can_make_the_gradient_grow() -> None:
+    w, b, a = sympy.symbols("w b a", real=True)
+    chain = a
+    for _ in range(3):
+        chain = sigma(w * chain + b)
+    slope = chain.diff(a).subs({w: 8, b: -4, a: sympy.Rational(1, 2)})
+    assert sympy.simplify(slope) == 2**3
+    layers = [Affine(np.array([[8.0]]), np.array([[-4.0]])) for _ in range(3)]
+    assert gradient_before(layers, np.array([[0.5]]), np.array([[1.0]])) == 2**3 > 4**-3
+
+
+def test_code_computes_the_definition() -> None:
+    values = [-3, -1, 0, 1, 2]
+    expected = [float(sigma(sympy.Integer(value))) for value in values]
+    np.testing.assert_allclose(sigmoid(np.array([values], float))[0], expected, rtol=1e-14)
 
 
 def test_code_run_on_symbols_gives_the_gradient() -> None:

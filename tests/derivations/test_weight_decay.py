@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import sympy
 
+from stages.nn.affine import Affine
 from stages.nn.arrays import Array
+from stages.nn.cross_entropy import cross_entropy
 from stages.nn.initializers import Uniform
-from stages.nn.optimizers import Adam, GradientDescent, Momentum, Optimizer
+from stages.nn.optimizers import Adam, GradientDescent, Momentum, Nesterov, Optimizer
 from stages.nn.schedules import Constant
-from stages.nn.training import Trainer
+from stages.nn.training import Trainer, loss_and_gradients
 from tests.networks import build
+from stages.nn.network import Network
 
-lam, eta, mu, h = sympy.symbols("lambda eta mu h", positive=True)
+lam, eta, mu = sympy.symbols("lambda eta mu", positive=True)
 
 
 def test_gradient_of_the_penalty() -> None:
@@ -37,17 +40,77 @@ def test_forms_coincide_for_gradient_descent_and_not_for_momentum() -> None:
     assert sympy.expand(coupled - decoupled + eta * lam * mu * w) == 0
 
 
-def test_minimum_of_a_penalized_parabola() -> None:
-    first, second = sympy.symbols("h1 h2", positive=True)
+def test_decay_of_momentum_and_nesterov_in_weights_of_the_past() -> None:
+    past, nine_tenths = sympy.symbols("w0:4"), sympy.Rational(9, 10)
+    optimizers: list[Optimizer] = [Momentum(nine_tenths), Nesterov(nine_tenths)]
+    states = [optimizer.start(np.array([sympy.Integer(0)])) for optimizer in optimizers]
+    for t, latest in enumerate(past, 1):
+        weighted = lam * sum(nine_tenths**j * past[t - 1 - j] for j in range(t))
+        expected = (weighted, lam * latest + nine_tenths * weighted)
+        for optimizer, state, decay in zip(optimizers, states, expected, strict=True):
+            theta = np.array([sympy.Integer(0)])
+            optimizer.step(theta, np.array([lam * latest]), state, 1, t)
+            assert sympy.expand(theta[0] + decay) == 0
+
+
+def test_minimum_of_a_parabola_whose_weights_are_penalized() -> None:
+    first, second = sympy.symbols("gamma1 gamma2", positive=True)
     Q = sympy.Matrix([[3, -4], [4, 3]]) / 5
-    H = Q * sympy.diag(first, second) * Q.T
-    w, best = sympy.Matrix(sympy.symbols("w:2")), sympy.Matrix(sympy.symbols("c:2"))
-    loss = ((w - best).T * H * (w - best))[0] / 2 + lam / 2 * (w.T * w)[0]
-    minimum = (H + lam * sympy.eye(2)).inv() * H * best
-    at_minimum = sympy.Matrix(loss.diff(w)).subs(dict(zip(w, minimum, strict=True)))
-    assert at_minimum.applyfunc(sympy.cancel) == sympy.zeros(2, 1)
-    shrunk = sympy.diag(first / (first + lam), second / (second + lam)) * Q.T * best
-    assert (Q.T * minimum - shrunk).applyfunc(sympy.cancel) == sympy.zeros(2, 1)
+    curvature = Q * sympy.diag(first, second) * Q.T  # of the weights when the biases follow
+    # two biases that only their difference matters for, as behind a softmax: their block has no inverse
+    block, cross = sympy.Matrix([[2, -2], [-2, 2]]), sympy.Matrix([[1, -1], [3, -3]])
+    weights = curvature + cross * block.pinv() * cross.T
+    whole = sympy.Matrix.vstack(sympy.Matrix.hstack(weights, cross), sympy.Matrix.hstack(cross.T, block))
+    w, b = sympy.Matrix(sympy.symbols("w:2")), sympy.Matrix(sympy.symbols("b:2"))
+    w_best, b_best = sympy.Matrix(sympy.symbols("c:2")), sympy.Matrix(sympy.symbols("d:2"))
+    moved = sympy.Matrix.vstack(w - w_best, b - b_best)
+    loss = (moved.T * whole * moved)[0] / 2 + lam / 2 * (w.T * w)[0]
+
+    w_found = (curvature + lam * sympy.eye(2)).inv() * curvature * w_best
+    b_found = b_best - block.pinv() * cross.T * (w_found - w_best)
+    at = dict(zip([*w, *b], [*w_found, *b_found], strict=True))
+    for theta in (w, b):
+        assert sympy.Matrix(loss.diff(theta)).subs(at).applyfunc(sympy.cancel) == sympy.zeros(2, 1)
+    shrunk = sympy.diag(first / (first + lam), second / (second + lam)) * Q.T * w_best
+    assert (Q.T * w_found - shrunk).applyfunc(sympy.cancel) == sympy.zeros(2, 1)
+    # with the biases penalized the minimum is another
+    both = (whole + lam * sympy.eye(4)).subs({first: 1, second: 2, lam: 1}).inv() * whole.subs({first: 1, second: 2})
+    biases_too = (both * sympy.Matrix.vstack(w_best, b_best))[:2, :]
+    assert sympy.expand(biases_too - w_found.subs({first: 1, second: 2, lam: 1})) != sympy.zeros(2, 1)
+
+
+def test_all_last_biases_may_be_shifted() -> None:
+    network = build([4, 5, 3], "tanh", Uniform(), np.random.default_rng(0), dtype=np.float64)
+    X, y = np.random.default_rng(1).standard_normal((4, 6)), np.arange(6) % 3
+    before = cross_entropy(network.forward(X), y, 6)
+    network.parameters["b2"][...] += 7.0
+    assert cross_entropy(network.forward(X), y, 6) == pytest.approx(before, rel=1e-13)
+
+
+def separable(decay: float, updates: int, start: float) -> tuple[float, float]:
+    """Return the loss and the squared norm of the weights of a softmax regression of examples that a line separates."""
+    X, y = np.array([[-2.0, -1.0, 1.0, 3.0]]), np.array([0, 0, 1, 1])
+    network = Network([Affine(start * np.array([[-1.0], [1.0]]), np.zeros((2, 1)))])
+    trainer = Trainer(network, GradientDescent(), 0.1, Constant(), updates, decay)
+    for _ in range(updates):
+        trainer.step(X, y)
+    return loss_and_gradients(network, X, y)[0], float(np.square(network.parameters["W1"]).sum())
+
+
+def test_separable_examples_have_no_minimum_without_decay() -> None:
+    losses = [separable(0.0, 0, start)[0] for start in (1.0, 3.0, 10.0)]
+    assert losses[0] > 10 * losses[1] > 100 * losses[2] > 0
+    grown = [separable(0.0, updates, 1.0)[1] for updates in (0, 100, 1000)]
+    assert grown[0] < grown[1] < grown[2]
+
+
+@pytest.mark.parametrize("decay", [0.01, 0.1, 1.0])
+def test_decay_bounds_the_weights_by_the_loss_of_no_weights(decay: float) -> None:
+    assert separable(decay, 3000, 1.0)[1] < 2 / decay * np.log(2)
+    from_far = separable(decay, 3000, 10.0)
+    from_near = separable(decay, 3000, 0.1)
+    if decay > 0.01:  # the one minimum has been reached
+        assert from_far[1] == pytest.approx(from_near[1], rel=1e-6)
 
 
 def unused_weights(optimizer: Optimizer, updates: int, decay: float) -> tuple[Array, Array]:
@@ -71,6 +134,18 @@ def test_momentum_decays_them_more() -> None:
     start, end = unused_weights(Momentum(0.9), 2, 0.5)
     after_one = (1 - 0.01 * 0.5) * start
     np.testing.assert_allclose(end, after_one - 0.01 * 0.5 * (after_one + 0.9 * start), rtol=1e-13)
+
+
+@pytest.mark.parametrize(("optimizer", "factor"), [(GradientDescent(), 1), (Momentum(0.9), 1), (Nesterov(0.9), 1.9)])
+def test_first_decay(optimizer: Optimizer, factor: float) -> None:
+    start, end = unused_weights(optimizer, 1, 0.5)
+    np.testing.assert_allclose(end, (1 - 0.01 * 0.5 * factor) * start, rtol=1e-13)
+
+
+@pytest.mark.parametrize("optimizer", [Momentum(0.9), Nesterov(0.9)])
+def test_momentum_and_nesterov_decay_ten_times_faster_in_the_end(optimizer: Optimizer) -> None:
+    earlier, later = (unused_weights(optimizer, updates, 1e-3)[1] for updates in (200, 201))
+    np.testing.assert_allclose(1 - later / earlier, 10 * 0.01 * 1e-3, rtol=0.01)
 
 
 @pytest.mark.parametrize("decay", [0.001, 0.5])

@@ -55,6 +55,48 @@ def test_a_page_has_its_proof(page: Path) -> None:
     assert "\ndef test_" in text
 
 
+GREEK = (
+    r"\\((?:alpha|beta|[gG]amma|[dD]elta|(?:var)?epsilon|zeta|eta|theta|iota|kappa|[lL]ambda|mu|nu|[xX]i|[pP]i|rho|"
+    r"[sS]igma|tau|(?:var)?phi|Phi|chi|[pP]si|[oO]mega|ell)(?![A-Za-z]))"
+)
+
+
+def _letters(text: str) -> set[str]:
+    """Return the letters of the formulas of a text, without names of functions and code."""
+    text = re.sub(r"^ *(`{3,}).*?^ *\1 *$|`[^`]*`", "", text, flags=re.MULTILINE | re.DOTALL)
+    formulas = " ".join(re.findall(r"\$\$.*?\$\$|\$[^$]*\$", text, flags=re.DOTALL))
+    script = {f"\\mathcal{{{letter}}}" for letter in re.findall(r"\\mathcal\{(\w)\}", formulas)}
+    formulas = re.sub(
+        r"\\(label|operatorname|text|begin|end|mathrm|mathsf|mathbb|mathcal)\{[^}]*\}|\\mathsf T", " ", formulas
+    )
+    latin = re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", formulas))
+    return {*latin, *re.findall(GREEK, formulas), *script}
+
+
+@pages
+def test_a_letter_has_the_one_meaning_that_the_notation_page_gives_it(page: Path) -> None:
+    shapes = _sections(ROOT / "docs" / "derivations" / "notation.md")["Shapes"]
+    first, others = shapes.split("**One letter, one meaning.**")
+    known = _letters("".join(line.split(" | ")[0] for line in first.splitlines() if line.startswith("| $")))
+    known |= {"m", "varphi"}
+    rows = re.findall(r"^\| (\$.+?) \| .+ \| ([\w ,]+) \|$", others, flags=re.MULTILINE)
+    meanings = [(_letters(letters), where.split(", ")) for letters, where in rows]
+    for _, where in meanings:
+        assert {"all"} == set(where) or {name.replace(" ", "_") for name in where} <= {
+            each.stem.replace("-", "_") for each in PAGES
+        }
+    name = page.stem.replace("_", " ").replace("-", " ")
+    for letters, where in meanings:
+        if "all" in where or name in where:
+            known |= letters
+    everywhere = [letter for letters, _ in meanings for letter in letters]
+    assert len(everywhere) == len(set(everywhere))
+    text = page.read_text(encoding="utf-8")
+    if page.stem == "notation":
+        text = text.replace(others, "")
+    assert _letters(text) <= known
+
+
 def test_every_page_is_in_the_navigation_in_one_order() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
     listed = re.findall(r"derivations/(\S+)\.md", navigation)
