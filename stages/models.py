@@ -13,6 +13,7 @@ from stages.errors import UserError
 from stages.nn.network import Network, build
 from stages.nn.training import Trainer
 from stages.parameters import Model
+from stages.schema import own_name
 
 
 def build_network(row: Model, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Network:
@@ -27,9 +28,9 @@ def build_trainer(row: Model, network: Network, m: int) -> Trainer:
     return Trainer(network, row.optimizer, row.learning_rate, row.schedule, updates, row.weight_decay)
 
 
-def save(path: Path, network: Network, row: Model, dataset: str) -> None:
+def save(path: Path, network: Network, row: Model, label: str) -> None:
     """Write a trained network: its parameters by name, its layer sizes, and as JSON the row and data that made it."""
-    description = json.dumps({"dataset": dataset, "parameters": row.model_dump(mode="json")})
+    description = json.dumps({"dataset": label, "parameters": row.model_dump(mode="json")})
     arrays: dict[str, Any] = {**network.parameters, "layer_sizes": row.layer_sizes, "description": description}
     save_archive(path, arrays)
 
@@ -55,8 +56,9 @@ def load(path: Path) -> tuple[Network, Model, str]:
         network = build_network(row, np.random.default_rng(row.seed))
         for name, theta in network.parameters.items():
             theta[...] = arrays[name]
-        return network, row, str(description["dataset"])
+        label = str(description["dataset"])
     except FileNotFoundError:
         raise missing(path) from None
     except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError, OSError) as error:
         raise UserError(f"{path}: not a model of this project ({error}); delete it and run `dvc repro`") from None
+    return network, row, own_name(label)
