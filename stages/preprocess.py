@@ -72,11 +72,16 @@ def read_source(source: str) -> Source:
 
 
 def _read_own(path: Path) -> Digits:
+    if path.exists() and not any(Path(f"{part}.dvc").exists() for part in (path, *path.parents)):
+        raise UserError(
+            f"{path}: DVC does not know it, so queued experiments and clones would lack it; "
+            f"run `dvc add {path}` and `git add {OWN}`"
+        )
     try:
         return read_csv(path)
     except Defect as error:
         raise UserError(
-            f"{error}; put the train.csv of Kaggle's digit-recognizer there and `dvc add` it, "
+            f"{error}; put the train.csv of Kaggle's digit-recognizer there and run `dvc add {path}`, "
             f"or set the split's source to {RAW}"
         ) from None
 
