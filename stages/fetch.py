@@ -110,11 +110,10 @@ def _download(data: Data, mirror: str, place: str, name: str) -> None:
     UserError
         If it gives a file with a wrong sum.
     """
-    folder = _folder(mirror)
-    get = _http(data.timeout) if folder is None else _copy
 
     def get_checked(url: str, target: str, caller: Any) -> None:
         # pooch checks the sum as well, but would download a wrong file again and again.
+        get = _http(data.timeout) if folder is None else _copy
         get(url, target, caller)
         found = pooch.file_hash(target)
         if found != data.sha256[name]:
@@ -124,9 +123,10 @@ def _download(data: Data, mirror: str, place: str, name: str) -> None:
                 "Set MNIST_MIRROR to another mirror, or change data.mirrors or data.sha256 in params.yaml."
             )
 
-    base = mirror.rstrip("/") if folder is None else folder
-    files = pooch.Pooch(RAW, f"{base}/", data.sha256, retry_if_failed=data.retries)
     try:
+        folder = _folder(mirror)
+        base = mirror.rstrip("/") if folder is None else folder
+        files = pooch.Pooch(RAW, f"{base}/", data.sha256, retry_if_failed=data.retries)
         files.fetch(name, downloader=get_checked)
     except (requests.RequestException, ValueError, MirrorError) as error:
         failure = error if isinstance(error, MirrorError) else _explain(error)
@@ -138,14 +138,14 @@ def _folder(mirror: str) -> Path | None:
     url = urlsplit(mirror)
     if url.scheme.lower() == "file":
         if url.netloc not in ("", "localhost"):
-            raise MirrorError(f"{mirror}: names the host {url.netloc}; write file:///path for a folder", in_reach=True)
+            raise MirrorError(f"names the host {url.netloc}; write file:///path for a folder", in_reach=True)
         return Path(url2pathname(url.path))
     if "://" in mirror:
         return None
     try:
         return Path(mirror).expanduser()
     except RuntimeError as error:  # no such user
-        raise MirrorError(f"{mirror}: {error}", in_reach=True) from None
+        raise MirrorError(str(error), in_reach=True) from None
 
 
 def _copy(source: str, target: str, _: Any) -> None:

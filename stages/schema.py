@@ -33,8 +33,8 @@ class Section(BaseModel):
 class Data(Section):
     """Where the images come from."""
 
-    name: str = Field(min_length=1, description="name of the data set, for metrics and figures")
-    mirrors: list[str] = Field(description="URLs of folders with the four files, tried in this order")
+    name: str = Field(min_length=1, description="name of the data set, for metrics and figures; a new one trains nothing again")
+    mirrors: list[str] = Field(description="URLs or folders with the four files, tried in this order")
     sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(
         description="sum of each of the four files"
     )
@@ -84,7 +84,7 @@ class Split(Section):
     source: Annotated[str, AfterValidator(_in_its_place)] = Field(
         description="data/raw, or the path in own/ of a Kaggle digit-recognizer train.csv"
     )
-    images: Positive = Field(description="how many to draw from the training images")
+    images: Positive = Field(description="how many to draw from the training images; all, if there are fewer")
     held_out: int = Field(ge=0, description="how many of them to keep out of training, for a figure of their own")
     validation: Fraction = Field(description="share of the rest kept out of training for choosing things")
     seed: Seed = Field(description="seed of the shuffle")
