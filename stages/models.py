@@ -17,7 +17,7 @@ from stages.nn.layer import OptionError, Outline, Start
 from stages.nn.network import Network
 from stages.nn.training import Trainer
 from stages.parameters import Model
-from stages.schema import PATH, describe
+from stages.schema import PATH, describe, own_name
 
 
 def build_network(row: Model, form: Form, start: Start) -> Network:
@@ -57,9 +57,9 @@ def build_trainer(row: Model, network: Network, m: int) -> Trainer:
     return Trainer(network, row.optimizer, row.learning_rate, row.schedule, updates, row.weight_decay)
 
 
-def save(path: Path, network: Network, row: Model, form: Form, dataset: str) -> None:
+def save(path: Path, network: Network, row: Model, form: Form, label: str) -> None:
     """Write a trained network: parameters and state by name, and as JSON the row and the data that made it."""
-    description = {"dataset": dataset, **asdict(form), "parameters": row.model_dump(mode="json")}
+    description = {"dataset": label, **asdict(form), "parameters": row.model_dump(mode="json")}
     save_archive(path, {**network.kept, "description": np.asarray(json.dumps(description))})
 
 
@@ -106,13 +106,15 @@ def load(path: Path) -> Trained:
         network = build_network(row, form, Start(rng))
         for name, array in network.kept.items():
             array[...] = arrays[name]
-        return Trained(network, row, form, str(description["dataset"]))
+        label = str(description["dataset"])
     except FileNotFoundError:
         raise missing(path) from None
     except ValidationError as error:
         reason = "; ".join(describe(error))
     except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError, OSError) as error:
         reason = str(error)
+    else:
+        return Trained(network, row, form, own_name(label))
     raise UserError(f"{path}: not a model of this project ({reason}); delete it and run `dvc repro`")
 
 

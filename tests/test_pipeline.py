@@ -65,6 +65,17 @@ def test_a_changed_split_leaves_the_other_split_alone(project: Project) -> None:
     assert "preprocess@standard" not in ran
 
 
+def test_a_new_name_of_the_data_trains_nothing_again(project: Project) -> None:
+    project.set({})
+    project.repro()
+    project.set({"data.name": "digits"})
+    ran = {stage.partition("@")[0] for stage in project.repro()}
+    assert ran == {"evaluate", "plot"}
+    assert '"dataset": "digits"' in (project.folder / "metrics/first.json").read_text()
+    assert ">first on digits<" in (project.folder / "figures/first/curves.svg").read_text()
+    assert b"digits" not in (project.folder / "models/first.npz").read_bytes()
+
+
 def test_a_deleted_or_edited_artifact_is_made_again(project: Project) -> None:
     model = project.folder / "models/first.npz"
     metrics = project.folder / "metrics/first.json"

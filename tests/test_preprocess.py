@@ -60,7 +60,7 @@ def test_parts_of_real_files_are_drawn_from_the_training_images_alone(digits: Di
     preprocess("kaggle")
     train, held_out = load("kaggle", "train"), load("kaggle", "held_out")
     training_images = count((digits[0][:TRAINING], digits[1][:TRAINING]))
-    assert (len(train[1]), len(held_out[1])) == (410, 10)
+    assert (len(train[1]), len(held_out[1])) == (586, 14)
     assert count(train, held_out) <= training_images
     assert not np.array_equal(held_out[0], digits[0][:10])
     assert splits.load_part("kaggle", "validation") is None
@@ -80,8 +80,8 @@ def test_an_example_is_a_contiguous_column() -> None:
     preprocess("kaggle")
     X = np.load("data/splits/kaggle/X_train.npy")
     y = np.load("data/splits/kaggle/y_train.npy")
-    assert (X.dtype, X.shape, X.flags.f_contiguous) == (np.float32, (784, 410), True)
-    assert (y.dtype, y.shape) == (np.uint8, (410,))
+    assert (X.dtype, X.shape, X.flags.f_contiguous) == (np.float32, (784, 586), True)
+    assert (y.dtype, y.shape) == (np.uint8, (586,))
     assert (X.min(), X.max()) == (0, 1)
 
 
@@ -105,8 +105,28 @@ def test_a_folder_has_files_for_its_parts_and_a_description() -> None:
 def test_a_split_that_shrank_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     preprocess("kaggle")
     (note,) = splits.load_description("kaggle").notes
-    assert "420 images instead of 42,000, of which 10 instead of 1,000 held out" in note
+    assert "600 images instead of 42,000, of which 14 instead of 1,000 held out" in note
     assert note in capsys.readouterr().out
+
+
+def test_files_that_have_what_the_split_asks_for_are_used_as_asked(
+    real: Path, write_parameters: WriteParameters
+) -> None:
+    write_parameters(real, {"splits.kaggle.images": 600, "splits.kaggle.held_out": 50})
+    preprocess("kaggle")
+    description = splits.load_description("kaggle")
+    assert description.parts == {"train": 550, "validation": 0, "held_out": 50, "test": 100}
+    assert description.notes == []
+
+
+def test_a_new_name_of_the_data_changes_no_file(real: Path, write_parameters: WriteParameters) -> None:
+    preprocess("kaggle")
+    before = files("kaggle")
+    write_parameters(real, {"data.name": "digits"})
+    fetch.main()
+    preprocess("kaggle")
+    assert files("kaggle") == before
+    assert splits.load_description("kaggle").dataset == "digits"
 
 
 def test_the_seed_alone_decides_on_the_shuffle(real: Path, write_parameters: WriteParameters) -> None:
@@ -147,9 +167,10 @@ def test_enough_images_are_drawn_in_full() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "available", "nominal", "expected"),
+    ("images", "available", "whole", "expected"),
     [
         (42_000, 30_000, 60_000, 21_000),
+        (10_000, 10_000, None, 10_000),
         (70_000, 60_000, 60_000, 60_000),
         (70_000, 30_000, 60_000, 30_000),
         (42_000, 42_000, None, 42_000),
@@ -157,9 +178,9 @@ def test_enough_images_are_drawn_in_full() -> None:
         (42_000, 240_000, 60_000, 42_000),
     ],
 )
-def test_a_split_shrinks_in_proportion(images: int, available: int, nominal: int | None, expected: int) -> None:
+def test_a_split_shrinks_in_proportion(images: int, available: int, whole: int | None, expected: int) -> None:
     split = Split(source="data/raw", images=images, held_out=images // 2, validation=0.0, seed=0)
-    parts = draw(split, available, nominal, np.random.default_rng(0))
+    parts = draw(split, available, whole, np.random.default_rng(0))
     assert len(parts["train"]) + len(parts["held_out"]) == expected
     assert len(parts["held_out"]) == expected // 2
 
@@ -186,16 +207,18 @@ def test_the_fallback_is_divided_six_to_one_and_says_so(
 
 def write_kaggle_csv(path: Path, digits: Digits) -> None:
     columns = ["label", *(f"pixel{index}" for index in range(784))]
+    path.parent.mkdir()
+    path.with_name(f"{path.name}.dvc").touch()
     pd.DataFrame(np.column_stack([digits[1], digits[0]]), columns=columns).to_csv(path, index=False)
 
 
 def test_a_kaggle_csv_takes_the_place_of_the_images_and_has_no_test_part(
     project: Path, digits: Digits, write_parameters: WriteParameters
 ) -> None:
-    write_kaggle_csv(project / "train.csv", digits)
+    write_kaggle_csv(project / "own/train.csv", digits)
     write_parameters(
         project,
-        {"splits.kaggle.source": "train.csv", "splits.kaggle.images": 700, "splits.kaggle.held_out": 100},
+        {"splits.kaggle.source": "own/train.csv", "splits.kaggle.images": 700, "splits.kaggle.held_out": 100},
     )
     preprocess("kaggle")
     train, held_out = load("kaggle", "train"), load("kaggle", "held_out")
@@ -209,8 +232,8 @@ def test_a_kaggle_csv_takes_the_place_of_the_images_and_has_no_test_part(
 
 
 def test_a_short_kaggle_csv_shrinks_the_split(project: Path, digits: Digits, write_parameters: WriteParameters) -> None:
-    write_kaggle_csv(project / "train.csv", digits)
-    write_parameters(project, {"splits.kaggle.source": "train.csv"})
+    write_kaggle_csv(project / "own/train.csv", digits)
+    write_parameters(project, {"splits.kaggle.source": "own/train.csv"})
     preprocess("kaggle")
     assert splits.load_description("kaggle").parts == {"train": 683, "validation": 0, "held_out": 17, "test": 0}
 
@@ -218,9 +241,9 @@ def test_a_short_kaggle_csv_shrinks_the_split(project: Path, digits: Digits, wri
 @pytest.mark.parametrize(
     "changes",
     [
-        {"splits.kaggle.images": 40, "splits.kaggle.held_out": 0},
-        {"splits.kaggle.images": 100, "splits.kaggle.held_out": 99},
-        {"splits.kaggle.images": 200, "splits.kaggle.held_out": 0, "splits.kaggle.validation": 0.9},
+        {"splits.kaggle.images": 1, "splits.kaggle.held_out": 0, "splits.kaggle.validation": 0.9},
+        {"splits.kaggle.images": 100, "splits.kaggle.held_out": 99, "splits.kaggle.validation": 0.9},
+        {"splits.kaggle.images": 60_000, "splits.kaggle.held_out": 59_999},
     ],
 )
 def test_a_split_without_an_image_to_train_on_is_an_error(

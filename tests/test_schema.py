@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stages.errors import UserError
-from stages.schema import load_data, load_split, named_row, read
+from stages.schema import load_data, load_split, named_row, own_name, read
 
 Write = Callable[[Path, Mapping[str, Any]], None]
 
@@ -68,7 +68,13 @@ def test_a_wrong_key_of_the_data_is_named(
         ("held_out", 42000, "held_out must be less than images, not 42000 of 42000"),
         ("validation", 1, "splits.kaggle.validation is 1: should be less than 1"),
         ("seed", -1, "splits.kaggle.seed is -1"),
-        ("source", "", "splits.kaggle.source is ''"),
+        ("source", "", "splits.kaggle.source is '': should be data/raw or a file in own/"),
+        ("source", "train.csv", "splits.kaggle.source is 'train.csv': should be data/raw or a file in own/: move it"),
+        ("source", "data/train.csv", "should be data/raw or a file in own/"),
+        ("source", "data/raw/train.csv", "should be data/raw or a file in own/"),
+        ("source", "own", "should be data/raw or a file in own/"),
+        ("source", "own/../train.csv", "should be data/raw or a file in own/"),
+        ("source", "/own/train.csv", "should be data/raw or a file in own/"),
     ],
 )
 def test_a_wrong_key_of_a_split_is_named(
@@ -77,6 +83,28 @@ def test_a_wrong_key_of_a_split_is_named(
     write_parameters(project, {f"splits.kaggle.{key}": value})
     with pytest.raises(UserError, match=message):
         load_split("kaggle")
+
+
+@pytest.mark.parametrize("source", ["data/raw", "./data/raw/", "own/train.csv", "own/a/b.csv.gz"])
+def test_a_source_in_its_place_is_taken(project: Path, write_parameters: Write, source: str) -> None:
+    write_parameters(project, {"splits.kaggle.source": source})
+    assert load_split("kaggle").source == source
+
+
+def test_a_label_is_read_with_the_name_of_today(project: Path, write_parameters: Write) -> None:
+    label = load_data().label
+    write_parameters(project, {"data.name": "<a> & {data.name} \\\\1"})
+    assert own_name(label) == "<a> & {data.name} \\\\1"
+    assert own_name("{data.name}, Kaggle train.csv") == "<a> & {data.name} \\\\1, Kaggle train.csv"
+    assert own_name("5,000 digits") == "5,000 digits"
+
+
+def test_a_name_is_not_given_to_other_files(project: Path, write_parameters: Write) -> None:
+    label = load_data().label
+    sums = load_data().sha256
+    write_parameters(project, {"data.name": "letters", "data.sha256": dict.fromkeys(sums, "0" * 64)})
+    assert own_name(label) == "files that data.sha256 does not name"
+    assert own_name(load_data().label) == "letters"
 
 
 def test_an_unknown_split_is_an_error_that_lists_the_known_ones(project: Path) -> None:
