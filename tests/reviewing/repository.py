@@ -37,7 +37,15 @@ PIPELINE = {
                             "y": "loss",
                         }
                     },
-                    {"metrics/confusion/${key}.csv": {"cache": False}},
+                    {
+                        "metrics/confusion/${key}.csv": {
+                            "cache": False,
+                            "template": "confusion_counts",
+                            "title": "${key}",
+                            "x": "predicted",
+                            "y": "actual",
+                        }
+                    },
                 ],
             },
         }
@@ -54,7 +62,8 @@ class Repository:
         self.row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w3-relu-10"]
         self.rows: dict[str, Any] = {}
         shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
-        shutil.copy(ROOT / ".dvc/config", folder / ".dvc/config")
+        for name in (".dvc/config", ".dvc/page.html"):
+            shutil.copy(ROOT / name, folder / name)
         self.write(".gitignore", "/report/\n/models/\n/data/\n/.dvc/tmp/\n/.dvc/cache/\n")
         self.write("code.py", "1\n")
         self.write_yaml("dvc.yaml", PIPELINE)
