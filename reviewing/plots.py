@@ -20,7 +20,7 @@ def main() -> None:
     """
     if not SCRIPT.parents[1].is_dir():
         raise UserError(f"{Path.cwd()} has no folder .dvc; go to the project's folder and run this there")
-    write_text(SCRIPT, vl_convert.javascript_bundle())
+    write_text(SCRIPT, vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 if __name__ == "__main__":

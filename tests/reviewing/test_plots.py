@@ -49,7 +49,8 @@ def show(page: "Page", *arguments: str, folder: str = ".") -> None:
 def texts(page: "Page", plot: int) -> list[str]:
     """Return the texts that a plot has drawn, once it has."""
     page.locator("svg.marks").nth(plot).wait_for()
-    return page.locator("svg.marks").nth(plot).locator("text").all_text_contents()
+    drawn: list[str] = page.locator("svg.marks").nth(plot).locator("text").all_text_contents()
+    return drawn
 
 
 @pytest.mark.slow
