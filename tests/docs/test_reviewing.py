@@ -1,5 +1,6 @@
 """The recipe of docs/reviewing.md, followed to its end in a copy of the project."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -78,6 +79,41 @@ def test_the_sample_can_be_made_again_by_the_recipe_and_main_asks_for_the_rest(p
     assert project.repro() == ["paper"]
     project.output("git", "commit", "--all", "--quiet", "--message", "Build the paper")
     assert project.output(*check) == ""
+
+
+def report(project: Project) -> str:
+    """Write the report against main and return it."""
+    project.output(*REPORT.split())
+    return (project.folder / "report/report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_what_a_report_lacks_comes_by_what_it_says(project: Project) -> None:
+    lacking = "metrics/predictions/w3-relu-10.csv"
+    project.output("git", "rm", "--quiet", lacking)
+    project.output("git", "commit", "--quiet", "--no-verify", "--message", "Without predictions")
+    project.output("git", "switch", "--quiet", "--create", "branch")
+    project.set({"models": project_rows(project) | {"w3-relu-10": wider(project)}})
+    project.repro("plot@w3-relu-10")
+    project.output("git", "add", ".")
+    project.output("git", "commit", "--quiet", "--message", "Wider")
+    assert f"`{lacking}` is not in git at `main`. Check that out, run `dvc repro` and commit the file." in report(
+        project
+    )
+    project.output("git", "switch", "--quiet", "main")
+    project.repro()
+    project.output("git", "add", lacking)
+    project.output("git", "commit", "--quiet", "--message", "With predictions")
+    project.output("git", "switch", "--quiet", "branch")
+    shutil.rmtree(project.folder / "data/splits")
+    lines = report(project).splitlines()
+    (line,) = (line for line in lines if "are not drawn" in line)
+    advice = re.search("For the images alone it is `dvc ([^`]+)`", line)
+    assert advice
+    project.output("dvc", *advice[1].split())
+    text = report(project)
+    assert "What is missing" not in text
+    assert "w3-relu-10-digits.png" in text
 
 
 def project_rows(project: Project) -> dict[str, dict[str, object]]:
