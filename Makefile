@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
 
-repro: .venv/.run ## run what has changed of the pipeline: data, models, metrics, figures
+repro: .venv/.run .dvc/tmp/vega.js ## run what has changed of the pipeline: data, models, metrics, figures
 	@.venv/bin/python -m stages.parameters
 	@if grep -qs '"fallback": true' data/raw/source.json; then .venv/bin/python -m dvc repro --force --single-item fetch; fi
 	@.venv/bin/python -m dvc repro
@@ -99,6 +99,9 @@ node_modules/.package-lock.json: package.json package-lock.json | .venv/.docs
 
 .venv/.peers: requirements-peers.txt .venv/.made
 	$(call install,--require-hashes)
+
+.dvc/tmp/vega.js: .venv/.run # draws the pages of `dvc plots`, without a network
+	@.venv/bin/python -m reviewing.plots
 
 # No hash: PyPI's file for Linux brings gigabytes of CUDA, so pip may be set up to find one of PyTorch's CPU builds.
 .venv/.torch: requirements-torch.txt .venv/.peers

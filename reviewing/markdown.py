@@ -1,12 +1,13 @@
 """The parts of a report in Markdown, for a comment on GitHub and for a page of the site."""
 
+import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from publishing.results import escaped, table
-from reviewing.models import Model, Results
+from reviewing.models import OTHER_DATA, OTHER_TEST_IMAGES, Model, Results, datasets
 from reviewing.revisions import WORKSPACE, Change, Comparison, Rerun
 from reviewing.significance import LEVEL, Paired, Spread
 
@@ -22,20 +23,35 @@ READING = (
 
 def code(value: object) -> str:
     """Return a value as code for a cell of a table."""
-    text = " ".join((value if isinstance(value, str) else json.dumps(value, default=str)).split())
-    return "-" if value is None else "`{}`".format(text.replace("`", "'").replace("|", "\\|"))
+    if value is None:
+        return "-"
+    text = " ".join((value if value and isinstance(value, str) else json.dumps(value, default=str)).split())
+    if "`" in text or "|" in text:  # what ends code, and what ends a cell
+        return f"<code>{''.join(c if c.isalnum() or c == ' ' else f'&#{ord(c)};' for c in text)}</code>"
+    return f"`{text}`"
 
 
 def folded(title: str, body: str, unfolded: bool = False) -> str:
     """Return a part that a click folds or unfolds."""
-    return f'<details{" open" if unfolded else ""} markdown="1">\n<summary>{title}</summary>\n\n{body}\n\n</details>'
+    summary = f"<summary>{html.escape(title)}</summary>"
+    return f'<details{" open" if unfolded else ""} markdown="1">\n{summary}\n\n{body}\n\n</details>'
 
 
-def heading(comparison: Comparison) -> str:
-    """Return what is compared with what, and a warning if the results are older than what they are made from."""
+def heading(comparison: Comparison, models: Sequence[Model]) -> str:
+    """Return what is compared with what, and warnings if the two or their parts do not belong together."""
     old, new = (code(commit[:7]) for commit in comparison.commits)
     state = ", with changes that are not committed" if comparison.dirty else ""
-    parts = ["# What this change does", f"From {code(comparison.before.name)} ({old}) to the workspace ({new}{state})."]
+    before, after = datasets(model.before for model in models), datasets(model.after for model in models)
+    parts = [
+        "# What this change does",
+        f"From {code(comparison.before.name)} ({old}{_on(before)}) to the workspace ({new}{state}{_on(after)}).",
+    ]
+    unlike = ", ".join(code(model.name) for model in models if model.apart)
+    if unlike:
+        parts.append(
+            f"> **Not compared:** the results of {unlike} are of other data in the one than in the other, "
+            "so nothing there is called better or worse."
+        )
     if comparison.behind:
         stages = ", ".join(map(code, comparison.behind))
         parts.append(
@@ -43,6 +59,10 @@ def heading(comparison: Comparison) -> str:
             "`dvc repro` runs them."
         )
     return "\n\n".join(parts)
+
+
+def _on(names: Sequence[str]) -> str:
+    return f"; data: {escaped('; '.join(names))}" if names else ""
 
 
 def summary(models: Sequence[Model], spreads: Mapping[str, Spread | None]) -> str:
@@ -59,6 +79,8 @@ def _row(model: Model, spread: Spread | None) -> list[str]:
     name, before, after = code(model.name), _accuracy(model.before), _accuracy(model.after)
     if model.state != "changed":
         return [name, before if model.state == "removed" else after, model.state, "", ""]
+    if model.apart:
+        return [name, f"{before} → {after}", "not compared", model.apart, "-"]
     old, new = model.before.accuracy, model.after.accuracy
     if old is None or new is None:
         return [name, f"{before} → {after}", "-", by_chance(model.paired), "-"]
@@ -111,12 +133,23 @@ def of_parameters(changes: Sequence[Change], base: str) -> str:
     return folded(f"Parameters that differ: {len(rows)}", body, len(rows) <= UNFOLDED)
 
 
-def of_metrics(metrics: Mapping[str, Sequence[Change]], base: str, spreads: Mapping[str, Spread | None]) -> str:
-    """Return the metrics that differ, and what is known of the seed."""
+def of_metrics(
+    metrics: Mapping[str, Sequence[Change]],
+    base: str,
+    spreads: Mapping[str, Spread | None],
+    apart: Mapping[str, str | None],
+) -> str:
+    """Return the metrics that differ, with why a model's are not compared if so, and what is known of the seed."""
     rows = [
-        [code(Path(path).stem), code(key), _shown(key, before), _shown(key, after), _change(key, before, after)]
+        [
+            code(Path(path).stem),
+            code(change.key),
+            _shown(change.key, change.before),
+            _shown(change.key, change.after),
+            _change(change, OTHER_DATA if "dataset" in (key for key, _, _ in changes) else apart.get(Path(path).stem)),
+        ]
         for path, changes in metrics.items()
-        for key, before, after in changes
+        for change in changes
     ]
     seeds = [
         f"Over {spread.seeds} seeds the test accuracy of {code(name)} has a standard deviation of "
@@ -134,7 +167,10 @@ def _shown(key: str, value: Any) -> str:
     return "-" if value is None else escaped(str(value))
 
 
-def _change(key: str, before: Any, after: Any) -> str:
+def _change(change: Change, apart: str | None) -> str:
+    key, before, after = change
+    if apart == OTHER_DATA or (apart == OTHER_TEST_IMAGES and key.startswith("test.")):
+        return apart
     if isinstance(before, int | float) and isinstance(after, int | float):
         return direction(key, before, after)
     return "new" if before is None else "removed" if after is None else ""
@@ -160,4 +196,6 @@ def of_missing(missing: Sequence[str]) -> str:
 
 def of_pictures(name: str, pictures: Sequence[tuple[str, str]], unfolded: bool) -> str:
     """Return the pictures of a model, from what each shows and its file."""
-    return folded(f"Pictures of {name}", "\n\n".join(f"![{what}]({file})" for what, file in pictures), unfolded)
+    return folded(
+        f"Pictures of {name}", "\n\n".join(f"![{escaped(what)}]({file})" for what, file in pictures), unfolded
+    )

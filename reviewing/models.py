@@ -1,5 +1,6 @@
 """A model of params.yaml in two revisions, by what the stages leave in git of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,8 @@ import pandas as pd
 from reviewing.revisions import Comparison, Revision
 from reviewing.significance import Paired, pair
 from stages.mnist import CLASSES
+
+OTHER_DATA, OTHER_TEST_IMAGES = "other data", "other test images"
 
 
 class Results:
@@ -33,6 +36,8 @@ class Results:
         Text of its training history.
     metrics : dict
         Content of metrics/<name>.json, an empty map if that is not there.
+    dataset : str or None
+        Name of the data that it was measured on, None if nothing was measured.
     accuracy : float or None
         On the test images, None if there are none or nothing was measured.
     predictions : DataFrame or None
@@ -50,6 +55,7 @@ class Results:
         self.files = {path: revision.text(path) for path in (metrics, history, confusion, predictions)}
         self.history = self.files[history]
         self.metrics = revision.json(metrics)
+        self.dataset = None if "dataset" not in self.metrics else str(self.metrics["dataset"])
         match self.metrics:
             case {"test": {"accuracy": float(accuracy)}}:
                 self.accuracy: float | None = accuracy
@@ -98,7 +104,19 @@ class Model:
             return "predictions are missing"
         if before.empty and after.empty:
             return "no test images"
-        return pair(before, after) or "other test images"
+        return pair(before, after) or OTHER_TEST_IMAGES
+
+    @property
+    def apart(self) -> str | None:
+        """Why the results of both cannot be compared, None if they can."""
+        if None not in (self.before.dataset, self.after.dataset) and self.before.dataset != self.after.dataset:
+            return OTHER_DATA
+        return OTHER_TEST_IMAGES if self.paired == OTHER_TEST_IMAGES else None
+
+
+def datasets(sides: Iterable[Results]) -> list[str]:
+    """Return the names of the data that a revision's models were measured on."""
+    return list(dict.fromkeys(side.dataset for side in sides if side.dataset is not None))
 
 
 def read_models(comparison: Comparison) -> list[Model]:

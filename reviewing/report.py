@@ -12,7 +12,7 @@ import numpy as np
 
 from reviewing import markdown
 from reviewing.figures import draw_confusion, draw_curves, draw_digits, shrink
-from reviewing.models import Model, read_models
+from reviewing.models import OTHER_DATA, Model, read_models
 from reviewing.revisions import WORKSPACE, Comparison, compare
 from reviewing.significance import Spread, find_spread
 from stages import parameters, splits
@@ -20,6 +20,7 @@ from stages.artifacts import replacing
 from stages.errors import UserError, run
 
 FOLDER = Path("report")
+DEFAULT_BASE = "main"
 REPRODUCTIONS = "metrics/reproductions.json"
 UNFOLDED = 2  # models with pictures
 
@@ -52,13 +53,16 @@ def draw(models: Sequence[Model], base: str, folder: Path) -> tuple[dict[str, Pi
     pictures: dict[str, Pictures] = {model.name: [] for model in models}
     missing: list[str] = []
     learned = [model.name for model in models if model.state in ("new", "changed") and model.has_new_history]
+    unlike = {model.name for model in models if model.apart == OTHER_DATA}
     if learned:
         draw_curves(base, [f"metrics/history/{name}.csv" for name in learned], folder)
     for name in learned:
-        pictures[name].append((f"{name}: loss and accuracy in training", f"{name}-curves.png"))
+        other = ", on other data" if name in unlike else ""
+        pictures[name].append((f"{name}: loss and accuracy in training{other}", f"{name}-curves.png"))
     for model in models:
         if model.state == "changed":
             missing += _absent(model, base)
+        if model.state == "changed" and not model.apart:
             pictures[model.name] += _draw_confusion(model, base, folder)
             try:
                 pictures[model.name] += _draw_digits(model, base, folder)
@@ -125,19 +129,20 @@ def report(base: str) -> None:
     comparison = compare(base)
     models = read_models(comparison)
     spreads = find_spreads(models, comparison)
+    apart = {model.name: model.apart for model in models}
     with replacing(FOLDER) as folder:
         folder.mkdir()
         pictures, missing = draw(models, base, folder)
         details = [
             markdown.of_parameters(comparison.parameters, base) if comparison.parameters else "",
-            markdown.of_metrics(comparison.metrics, base, spreads) if comparison.metrics else "",
+            markdown.of_metrics(comparison.metrics, base, spreads, apart) if comparison.metrics else "",
             markdown.of_stages(comparison.reruns) if comparison.reruns else "",
             markdown.of_missing(missing) if missing else "",
             *(markdown.of_pictures(name, drawn, len(pictures) <= UNFOLDED) for name, drawn in pictures.items()),
         ]
         differ = any(details) or any(model.state != "the same" for model in models)
         summary = markdown.summary(models, spreads) if differ else markdown.NOTHING
-        parts = [markdown.heading(comparison), summary, *filter(None, details)]
+        parts = [markdown.heading(comparison, models), summary, *filter(None, details)]
         text = "\n\n".join(parts) + "\n"
         (folder / "report.md").write_text(text, encoding="utf-8", newline="\n")
 
@@ -145,8 +150,8 @@ def report(base: str) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", default="main", help="the revision of git to compare with (default: main)")
-    report(parser.parse_args().base)
+    parser.add_argument("--base", default="", help=f"the revision of git to compare with (default: {DEFAULT_BASE})")
+    report(parser.parse_args().base.strip() or DEFAULT_BASE)  # an empty one is what `make report BASE=` gives
     print(f"{FOLDER / 'report.md'} is written")
 
 

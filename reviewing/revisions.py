@@ -2,15 +2,17 @@
 
 import io
 import json
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.scm import resolve_rev
+from dvc.scm import NoSCM, resolve_rev
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -145,7 +147,7 @@ def compare(base: str) -> Comparison:
         If there is no such revision, or a file of one of the two is not what DVC or this project can read.
     """
     try:
-        with Repo() as repo:
+        with Repo(uninitialized=True) as repo:
             commits = (_resolve(repo, base), repo.scm.get_rev())
             before, after = Revision(base), Revision(WORKSPACE)
             return Comparison(
@@ -163,14 +165,34 @@ def compare(base: str) -> Comparison:
 
 
 def _resolve(repo: Any, base: str) -> str:
-    try:
-        commit: str = resolve_rev(repo.scm, base)
-    except DvcException:
+    if isinstance(repo.scm, NoSCM):
         raise UserError(
-            f"{base}: no revision that git knows here; fetch it (`git fetch origin`) and name it as git does, "
-            "such as: make report BASE=origin/main"
-        ) from None
+            f"{Path.cwd()} is not in a repository of git, and a report compares with a revision that git has; "
+            "clone the project with `git clone`, and run this in the clone"
+        )
+    try:
+        found: str = resolve_rev(repo.scm, base)
+    except DvcException:
+        found = ""
+    commit = _git("rev-parse", "--verify", "--quiet", f"{found}^{{commit}}")  # which a file or a folder has not
+    if not found or not commit:
+        raise UserError(f"{base}: no revision that git knows here; {_what_there_is()}")
     return commit
+
+
+def _what_there_is() -> str:
+    """Return how to get the commits that are not here, or to see which there are."""
+    if not _git("remote"):
+        return "`git branch --all` and `git tag` list what there is"
+    deepen = "--unshallow " if _git("rev-parse", "--is-shallow-repository") == "true" else ""
+    return (
+        f"`git fetch {deepen}origin '+refs/heads/*:refs/remotes/origin/*'` gets all branches; "
+        "name one as git does, such as: make report BASE=origin/main"
+    )
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=False, capture_output=True, encoding="utf-8").stdout.strip()
 
 
 def _changes(kind: Any, base: str) -> dict[str, list[Change]]:

@@ -1,12 +1,14 @@
-"""What tests share: a mirror with a few real digits, and variants of params.yaml."""
+"""What tests share: a mirror with a few real digits, variants of params.yaml, and a browser."""
 
 import gzip
 import hashlib
 import importlib.util
+import os
+import shutil
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,9 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from stages.mnist import FILES
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent
 TRAINING, TEST = 600, 100
@@ -118,3 +123,26 @@ def project(
         monkeypatch.delenv(variable, raising=False)
     write_parameters(folder, {})
     return folder
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip a test for what is not installed here; fail where everything must be."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Yield a headless Chromium."""
+    executable = shutil.which("chromium")
+    if not executable:
+        unavailable("Chromium is not installed: on Debian or Ubuntu, apt-get install chromium")
+    if not importlib.util.find_spec("playwright"):
+        unavailable("Playwright is not installed: `make docs` installs it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -3,27 +3,17 @@ import functools
 import http.server
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from tests.conftest import unavailable
 
 ROOT = Path(__file__).parents[2]
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip a test for what is not installed here; fail where everything must be."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -87,19 +77,3 @@ def address(site: Path) -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-@pytest.fixture(scope="session")
-def browser() -> "Iterator[Browser]":
-    """Yield a headless Chromium."""
-    executable = shutil.which("chromium")
-    if not executable:
-        unavailable("Chromium is not installed: on Debian or Ubuntu, apt-get install chromium")
-    if not importlib.util.find_spec("playwright"):
-        unavailable("Playwright is not installed: `make docs` installs it")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()

@@ -37,7 +37,15 @@ PIPELINE = {
                             "y": "loss",
                         }
                     },
-                    {"metrics/confusion/${key}.csv": {"cache": False}},
+                    {
+                        "metrics/confusion/${key}.csv": {
+                            "cache": False,
+                            "template": "confusion_counts",
+                            "title": "${key}",
+                            "x": "predicted",
+                            "y": "actual",
+                        }
+                    },
                 ],
             },
         }
@@ -54,7 +62,8 @@ class Repository:
         self.row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w3-relu-10"]
         self.rows: dict[str, Any] = {}
         shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
-        shutil.copy(ROOT / ".dvc/config", folder / ".dvc/config")
+        for name in (".dvc/config", ".dvc/page.html"):
+            shutil.copy(ROOT / name, folder / name)
         self.write(".gitignore", "/report/\n/models/\n/data/\n/.dvc/tmp/\n/.dvc/cache/\n")
         self.write("code.py", "1\n")
         self.write_yaml("dvc.yaml", PIPELINE)
@@ -89,7 +98,13 @@ class Repository:
         (self.folder / path).write_text(text, encoding="utf-8")
 
     def train(
-        self, name: str, wrong: Sequence[int], loss: float = 0.5, losses: Sequence[float] = (2, 1), **changes: Any
+        self,
+        name: str,
+        wrong: Sequence[int],
+        loss: float = 0.5,
+        losses: Sequence[float] = (2, 1),
+        dataset: str = "MNIST",
+        **changes: Any,
     ) -> None:
         """Put a model's results there: wrong are the test images that it takes for the next digit."""
         self.rows[name] = {**self.row, **changes}
@@ -98,7 +113,7 @@ class Repository:
         predicted = np.where(np.isin(np.arange(len(labels)), wrong), (labels + 1) % CLASSES, labels)
         counts = np.bincount(CLASSES * labels + predicted, minlength=CLASSES**2)
         test = {"accuracy": 1 - len(wrong) / len(labels), "interval": [0.5, 1.0], "cross_entropy": loss}
-        self.write(f"metrics/{name}.json", json.dumps({"dataset": "MNIST", "test": test, "notes": []}))
+        self.write(f"metrics/{name}.json", json.dumps({"dataset": dataset, "test": test, "notes": []}))
         for kind, head, rows in (
             ("predictions", "label,predicted", zip(labels, predicted, strict=True)),
             ("confusion", "actual,predicted,count", [(k // CLASSES, k % CLASSES, n) for k, n in enumerate(counts)]),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reviewing import markdown
-from reviewing.markdown import by_chance, by_seed, code, direction, of_metrics, of_parameters, of_stages
+from reviewing.markdown import by_chance, by_seed, code, direction, of_metrics, of_parameters, of_pictures, of_stages
 from reviewing.revisions import Change, Rerun
 from reviewing.significance import Paired, Spread
 
@@ -31,7 +31,9 @@ def test_direction(key: str, before: float, after: float, expected: str) -> None
         (0.001, "`0.001`"),
         (True, "`true`"),
         ("[784, 10]", "`[784, 10]`"),
-        ("a`|b\n\nc", "`a'\\|b c`"),
+        ("a`|b\n\n<c>", "<code>a&#96;&#124;b &#60;c&#62;</code>"),
+        ("<b> *c* $x_{$ &amp;", "`<b> *c* $x_{$ &amp;`"),
+        ("", '`""`'),
     ],
 )
 def test_code_never_leaves_its_cell(value: object, expected: str) -> None:
@@ -67,15 +69,15 @@ def test_few_parameters_are_unfolded_and_many_are_not() -> None:
 
 def test_metrics_of_every_kind() -> None:
     changes = [
-        Change("dataset", "MNIST", "5,000 *digits*"),
+        Change("note", "MNIST", "5,000 *digits*"),
         Change("test.accuracy", 0.5, 0.75),
         Change("train.accuracy", None, 1.0),
         Change("held_out.cross_entropy", 0.25, None),
     ]
     lines = of_metrics(
-        {"metrics/first.json": changes}, "main", {"first": Spread(0.005, 3, 1000), "b": None}
+        {"metrics/first.json": changes}, "main", {"first": Spread(0.005, 3, 1000), "b": None}, {}
     ).splitlines()
-    assert "| `first` | `dataset` | MNIST | 5,000 \\*digits\\* |  |" in lines
+    assert "| `first` | `note` | MNIST | 5,000 \\*digits\\* |  |" in lines
     assert "| `first` | `test.accuracy` | 50.00 % | 75.00 % | ↑ 25.00 points, better |" in lines
     assert "| `first` | `train.accuracy` | - | 100.00 % | new |" in lines
     assert "| `first` | `held_out.cross_entropy` | 0.2500 | - | removed |" in lines
@@ -83,6 +85,29 @@ def test_metrics_of_every_kind() -> None:
         "Over 3 seeds the test accuracy of `first` has a standard deviation of 0.50 points, after 1,000 updates."
         in lines
     )
+
+
+def test_metrics_that_are_not_compared() -> None:
+    test, train = Change("test.accuracy", 0.5, 0.75), Change("train.accuracy", 0.5, 0.75)
+    metrics = {
+        "metrics/first.json": [Change("dataset", "MNIST", "digits"), train],
+        "metrics/second.json": [test, train],
+        "metrics/third.json": [train],
+    }
+    written = of_metrics(metrics, "main", {}, {"second": "other test images", "third": "other data"})
+    cells = [line.split(" | ") for line in written.splitlines() if line.startswith("| `")]
+    assert [(model.strip("|` "), key.strip("`"), change.strip("| ")) for model, key, _, _, change in cells] == [
+        ("first", "dataset", "other data"),
+        ("first", "train.accuracy", "other data"),
+        ("second", "test.accuracy", "other test images"),
+        ("second", "train.accuracy", "↑ 25.00 points, better"),
+        ("third", "train.accuracy", "other data"),
+    ]
+
+
+def test_a_title_is_text() -> None:
+    assert "<summary>Pictures of a &lt;b&gt;&amp;</summary>" in of_pictures("a <b>&", [("a *c* [d]", "a.png")], True)
+    assert "![a \\*c\\* \\[d\\]](a.png)" in of_pictures("a", [("a *c* [d]", "a.png")], True)
 
 
 def test_stages() -> None:

@@ -160,8 +160,24 @@ def test_other_test_images_are_not_compared(repository: Repository) -> None:
     repository.write("metrics/confusion/first.csv", "count\n" + "1\n" * 100)
     repository.lock()
     written = text()
-    assert rows(written)[0][3] == "other test images"
+    assert rows(written)[0] == ["`first`", "75.00 % → 80.00 %", "not compared", "other test images", "-"]
+    assert "| `first` | `test.accuracy` | 75.00 % | 80.00 % | other test images |" in written
+    assert "> **Not compared:** the results of `first` are of other data in the one than in the other" in written
     assert "Pictures" not in written
+
+
+def test_nothing_on_other_data_is_called_better_or_worse(repository: Repository) -> None:
+    repository.train("first", range(12), losses=[5, 4], dataset="5,000 *digits* <b>")
+    written = text()
+    assert "From `main` (`" in written
+    assert re.search(
+        r"From `main` \(`\w+`; data: MNIST\) to the workspace \(.*; data: 5,000 \\\*digits\\\* .*; MNIST\)", written
+    )
+    assert rows(written) == [["`first`", "75.00 % → 70.00 %", "not compared", "other data", "-"]]
+    assert "| `first` | `test.accuracy` | 75.00 % | 70.00 % | other data |" in written
+    assert not re.search("better|worse", written.replace("called better or worse", ""))
+    assert re.findall(r"!\[(.*)\]", written) == ["first: loss and accuracy in training, on other data"]
+    assert "<b>" not in written
 
 
 def test_a_changed_model_has_three_pictures(repository: Repository, curves: list[list[str]]) -> None:
@@ -208,7 +224,8 @@ def test_the_command_takes_a_base(
     repository.git("tag", "before")
     repository.train("first", range(8))
     repository.commit()
-    monkeypatch.setattr(sys, "argv", ["report", "--base", "before"])
-    module.main()
-    assert capsys.readouterr().out == "report/report.md is written\n"
-    assert "From `before`" in REPORT.read_text(encoding="utf-8")
+    for base, name in (("before", "before"), ("", "main"), (" ", "main")):
+        monkeypatch.setattr(sys, "argv", ["report", "--base", base])
+        module.main()
+        assert capsys.readouterr().out == "report/report.md is written\n"
+        assert f"From `{name}`" in REPORT.read_text(encoding="utf-8")

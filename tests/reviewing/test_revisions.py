@@ -1,5 +1,6 @@
 """What differs between a revision and the workspace, in a small repository."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +101,44 @@ def test_a_changed_command_and_a_row_without_a_run_are_behind(repository: Reposi
 
 
 @pytest.mark.usefixtures("repository")
-@pytest.mark.parametrize("base", ["unknown", "--all", WORKSPACE])
+@pytest.mark.parametrize("base", ["unknown", "--all", WORKSPACE, "HEAD:params.yaml", "HEAD:metrics", "HEAD~1"])
 def test_a_revision_that_is_not_there(base: str) -> None:
-    with pytest.raises(UserError, match=f"^{base}: no revision that git knows here; fetch it"):
+    with pytest.raises(UserError, match=f"^{base}: no revision that git knows here; `git branch --all` and `git tag`"):
         compare(base)
+
+
+@pytest.mark.parametrize("base", ["before", "HEAD", "main", "HEAD~1"])
+def test_a_revision_by_any_name(repository: Repository, base: str) -> None:
+    repository.git("tag", "--annotate", "--message", "before the change", "before")
+    repository.train("first", range(8))
+    if base == "HEAD~1":
+        repository.commit()
+    assert compare(base).metrics == {"metrics/first.json": [Change("test.accuracy", 0.75, 0.8)]}
+
+
+@pytest.mark.parametrize("options", [["--depth", "1"], ["--single-branch"]])
+def test_a_base_that_a_small_clone_lacks_comes_by_the_advice(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    repository.git("switch", "--quiet", "--create", "branch")
+    repository.train("first", range(8))
+    repository.commit()
+    clone = tmp_path / "clone"
+    origin = repository.folder.as_uri()
+    repository.git("clone", "--quiet", *options, "--branch", "branch", origin, str(clone))
+    monkeypatch.chdir(clone)
+    with pytest.raises(UserError, match=r"^main: no revision that git knows here; `git fetch ") as caught:
+        compare("main")
+    _, command, example = str(caught.value).split("`")
+    subprocess.run(command, shell=True, check=True)  # noqa: S602
+    assert compare(example.partition("BASE=")[2]).metrics == {
+        "metrics/first.json": [Change("test.accuracy", 0.75, 0.8)]
+    }
 
 
 def test_a_folder_without_a_repository(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.parent))
-    with pytest.raises(UserError, match=r"^DVC cannot compare with main: \S"):
+    with pytest.raises(UserError, match=rf"^{project} is not in a repository of git.* clone the project with"):
         compare("main")
 
 
