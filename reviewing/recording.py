@@ -131,9 +131,8 @@ def load(path: Path = RECORD) -> Record:
         return Record()
     except (ValidationError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{path}: not what `make repro` writes ({reason}); `git restore {path}`, or delete it"
-        ) from None
+        remedy = f"`git restore {path.name}`, or delete it and commit that"
+        raise UserError(f"{path.name}: not what `make repro` writes ({reason}); {remedy}") from None
 
 
 def updated(record: Record, entries: Entries, made: Collection[str], seconds: Mapping[str, float]) -> Record:

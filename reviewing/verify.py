@@ -12,7 +12,7 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,13 +99,12 @@ def checkout(commit: str) -> Iterator[Path]:
 def stages_of(folder: Path, targets: Sequence[str]) -> list[str]:
     """Return the names of these stages, all if there are none, and of those that they depend on."""
     try:
-        with Repo(str(folder)) as repo:
-            known = {stage.addressing for stage in repo.index.stages}
-            groups = {name.partition("@")[0] for name in known}
-            wrong = [target for target in targets if target not in known | groups]
+        with chdir(folder), Repo() as repo:
+            known = [stage.addressing for stage in repo.index.stages]
+            groups = [name.partition("@")[0] for name in known]
+            wrong = [target for target in targets if target not in [*known, *groups]]
             if wrong:
-                there = ", ".join(sorted(known | groups))
-                raise UserError(f"{', '.join(wrong)}: not a stage of the last commit, which has {there}")
+                raise UserError(f"{', '.join(wrong)}: not a stage of the last commit, which has {', '.join(known)}")
             found = [stage for target in targets or [""] for stage in repo.stage.collect(target, with_deps=True)]
             return list(dict.fromkeys(stage.addressing for stage in found if stage.cmd))
     except DvcException as error:
@@ -200,9 +199,8 @@ def run_again(folder: Path, targets: Sequence[str], total: int) -> dict[str, flo
             raise
     if process.returncode:
         print()
-        raise UserError(
-            f"{clock.running or 'dvc repro'} fails when run again; the last that was said:\n{''.join(last)}"
-        )
+        failed = clock.running or "dvc repro"
+        raise UserError(f"{failed} fails when it is run again; the last that it said:\n{''.join(last)}")
     if clock.running:
         clock.end()
         print(f"{list(clock.seconds.values())[-1]:.0f} s")
