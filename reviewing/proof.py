@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from publishing.results import escaped, table
+from reviewing import recording
 from reviewing.judging import Difference
 from reviewing.markdown import code, folded
 from reviewing.recording import Machine
+from reviewing.revisions import Revision
 from stages.compare_metrics import TOLERANCE
 
 UNFOLDED = 20  # rows of a table
+VERDICTS = {"beyond": "**no**", "within": "yes", "not judged": "not judged"}
 
 RULE = f"""**The rule.** Where NumPy, its library of linear algebra, the kernel and the SIMD extensions are the
 recorded ones, or the recorded ones are not known, every output must have the recorded bytes. Elsewhere the data must,
@@ -174,7 +177,7 @@ def _result(stage: Stage) -> str:
         return "same bytes"
     if not stage.is_reproduced:
         return "**not reproduced**"
-    return "within the rule"
+    return "other bytes, within the rule"
 
 
 def _differing(stage: Stage) -> str:
@@ -196,10 +199,8 @@ def _how(output: Output) -> str:
 
 
 def _metrics(stages: Sequence[Stage]) -> str:
-    """Return the numbers that differ and can be judged, and how many others there are."""
+    """Return the table of the metrics that differ, the worst first."""
     found = [(path, differing) for stage in stages for path, listed in stage.metrics.items() for differing in listed]
-    judged = sorted((row for row in found if row[1].verdict != "not judged"), key=lambda row: row[1].verdict)
-    others = len(found) - len(judged)
     rows = [
         [
             code(path),
@@ -208,16 +209,14 @@ def _metrics(stages: Sequence[Stage]) -> str:
             _shown(differing.here),
             _apart(differing),
             _allowed(differing),
-            "yes" if differing.verdict == "within" else "**no**",
+            VERDICTS[differing.verdict],
         ]
-        for path, differing in judged
+        for path, differing in sorted(found, key=lambda row: list(VERDICTS).index(row[1].verdict))
     ]
-    head = ["file", "number", "recorded", "here", "difference", "allowed, by", "within"]
-    rest = f"Numbers that differ and have no measured spread: {others}. They are in verify.json." if others else ""
     if not rows:
-        return rest
-    shown = folded(f"Metrics that differ: {len(rows)}", table(head, rows), len(rows) <= UNFOLDED)
-    return "\n\n".join(filter(None, [shown, rest]))
+        return ""
+    head = ["file", "metric", "recorded", "here", "difference", "allowed, by", "within"]
+    return folded(f"Metrics that differ: {len(rows)}", table(head, rows), len(rows) <= UNFOLDED)
 
 
 def _shown(value: Any) -> str:
@@ -231,7 +230,7 @@ def _apart(differing: Difference) -> str:
 
 def _allowed(differing: Difference) -> str:
     if differing.allowed is None:
-        return "none"
+        return "" if differing.verdict == "not judged" else "nothing"
     low, high, why = differing.allowed
     return f"{low:.6g} to {high:.6g}, {why}"
 
@@ -259,6 +258,23 @@ def _machines(proof: Proof) -> str:
     unknown = recorded.get(None, [])
     note = f"On what they were recorded is not known of {len(unknown)} stages: {', '.join(map(code, unknown))}."
     return "\n\n".join([table(["", *(head for head, _ in columns)], rows), *([note] if unknown else [])])
+
+
+def made_on(base: Revision, workspace: Revision) -> str:
+    """Return on which kinds of machines the results of two revisions were made, nothing if that is not known."""
+    before, after = (_made_on(revision) for revision in (base, workspace))
+    if before and before == after:
+        return f"Both were made on {after}."
+    where = [(code(base.name), before), (f"the {workspace.name}", after)]
+    known = [f"What {name} has was made on {machines}." for name, machines in where if machines]
+    return " ".join([*known, "Numbers may differ by that alone."] if before and after else known)
+
+
+def _made_on(revision: Revision) -> str:
+    record = recording.parse(revision.text(str(recording.RECORD)))
+    machines = dict.fromkeys(machine for machine, _ in record.of(revision.stages()).values())
+    kinds = [f"{machine.processor} with NumPy {machine.numpy}, kernel {machine.kernel}" for machine in machines]
+    return escaped("; ".join(kinds))
 
 
 def _cell(value: Any) -> str:

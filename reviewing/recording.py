@@ -123,16 +123,21 @@ def entries_of(text: str) -> Entries:
     return stages
 
 
-def load(path: Path = RECORD) -> Record:
-    """Return the record, an empty one if there is no file; raise UserError if it is not what `make repro` writes."""
+def parse(text: str | None) -> Record:
+    """Return a record, an empty one if there is no text; raise UserError if it is not what `make repro` writes."""
     try:
-        return Record.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Record()
-    except (ValidationError, UnicodeDecodeError) as error:
+        return Record() if text is None else Record.model_validate_json(text)
+    except ValidationError as error:
         reason = str(error).splitlines()[0]
-        remedy = f"`git restore {path.name}`, or delete it and commit that"
-        raise UserError(f"{path.name}: not what `make repro` writes ({reason}); {remedy}") from None
+        raise UserError(
+            f"{RECORD}: not what `make repro` writes ({reason}); `git restore {RECORD}`, or delete it and commit that"
+        ) from None
+
+
+def load(folder: Path = Path()) -> Record:
+    """Return the record in a folder of the project."""
+    path = folder / RECORD
+    return parse(path.read_text(encoding="utf-8", errors="replace") if path.exists() else None)
 
 
 def updated(record: Record, entries: Entries, made: Collection[str], seconds: Mapping[str, float]) -> Record:
@@ -225,7 +230,7 @@ def note(seconds: Mapping[str, float]) -> None:
         return
     record, entries = load(), entries_of(LOCK.read_text(encoding="utf-8"))
     git = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False, encoding="utf-8")
-    committed = entries if git.returncode else entries_of(git.stdout)
+    committed = {} if git.returncode else entries_of(git.stdout)
     fresh = {stage for stage, entry in entries.items() if digest(entry) != digest(committed.get(stage, {}))}
     new = updated(record, entries, fresh | seconds.keys(), seconds)
     if new != record:

@@ -26,7 +26,7 @@ from dvc.repo import Repo
 from reviewing import recording
 from reviewing.judging import differences, parsed
 from reviewing.proof import Output, Proof, Stage, content, markdown
-from reviewing.recording import LOCK, RECORD, REPRO, Clock, Entries, Machine, Made
+from reviewing.recording import LOCK, REPRO, Clock, Entries, Machine, Made
 from reviewing.significance import Spread, find_spread
 from stages import schema
 from stages.artifacts import replacing, write_json, write_text
@@ -118,7 +118,7 @@ def read(folder: Path) -> Recorded:
     return Recorded(
         entries,
         {path: (folder / path).read_bytes() for path in paths},
-        recording.load(folder / RECORD).of(entries),
+        recording.load(folder).of(entries),
         schema.read(folder / schema.PATH),
     )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reviewing.judging import Difference, differences, parsed
+from reviewing.judging import Allowed, Difference, differences, parsed
 from reviewing.significance import Spread
 from stages.errors import UserError
 
@@ -104,7 +104,7 @@ def test_what_is_no_number_is_an_error_that_says_where() -> None:
 
 def test_a_difference_says_from_where_to_where() -> None:
     (found,) = differences({"test": PART}, {"test": PART | {"accuracy": 0.955}}, unmeasured)
-    assert found == Difference("test.accuracy", 0.96, 0.955, (0.95, 0.97, "95 % interval"), "within")
+    assert found == Difference("test.accuracy", 0.96, 0.955, Allowed(0.95, 0.97, "95 % interval"), "within")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])

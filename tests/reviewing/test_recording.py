@@ -98,10 +98,9 @@ def test_a_clock_counts_what_ends_well() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"runs": [{}]}', "<<<<<<< HEAD\n"])
 def test_a_file_that_is_no_record_is_an_error(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "recorded_run.json"
-    path.write_text(text, encoding="utf-8")
+    (tmp_path / "recorded_run.json").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"^recorded_run\.json: not what `make repro` writes"):
-        recording.load(path)
+        recording.load(tmp_path)
 
 
 @pytest.fixture

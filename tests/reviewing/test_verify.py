@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from reviewing import recording, verify
-from reviewing.proof import Proof, Stage
+from reviewing.proof import Proof, Stage, markdown
 from stages.errors import UserError
 from stages.mnist import FILES
 from tests.pipeline import ROOT, Project, Write
@@ -105,6 +105,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_yaml("params.yaml", {"models": {MODEL: row}})
         subprocess.run(["git", "init", "--quiet"], check=True)
         subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
+        cache = tmp_path_factory.mktemp("cache")  # one that every clone would share
+        subprocess.run([sys.executable, "-m", "dvc", "cache", "dir", str(cache)], check=True)
         commit()
         with program("reviewing.recording") as process:
             printed, _ = process.communicate()
@@ -228,7 +230,7 @@ def test_a_lock_with_another_hash_fails_and_names_the_stage(same: Callable[[], P
     proof = same()
     assert proof.failed == [f"train@{MODEL}"]
     assert f"| `train@{MODEL}` | {by_name(proof)[f'train@{MODEL}'].seconds:.0f} s | **not reproduced** | `models/" in (
-        verify.markdown(proof)
+        markdown(proof)
     )
 
 
@@ -239,7 +241,7 @@ def test_a_metric_that_is_not_that_of_the_lock_fails_on_any_machine(same: Callab
     edit(f"metrics/{MODEL}.json", '"accuracy": 0.87', '"accuracy": 0.871')
     proof = same()
     assert proof.failed == [f"evaluate@{MODEL}"]
-    assert "(not what `dvc.lock` says, already in git)" in verify.markdown(proof)
+    assert "(not what `dvc.lock` says, already in git)" in markdown(proof)
 
 
 def test_a_stage_that_is_not_recorded_fails(same: Callable[[], Proof]) -> None:
@@ -263,7 +265,7 @@ def test_other_bytes_fail_where_the_machine_is_not_known(other: Callable[[], Pro
     commit()
     proof = other()
     assert proof.failed == [f"train@{MODEL}", f"evaluate@{MODEL}"]
-    assert "On what they were recorded is not known of 4 stages" in verify.markdown(proof)
+    assert "On what they were recorded is not known of 4 stages" in markdown(proof)
 
 
 def test_on_another_kernel_the_spread_over_seeds_decides(other: Callable[[], Proof]) -> None:
@@ -277,7 +279,7 @@ def test_on_another_kernel_the_spread_over_seeds_decides(other: Callable[[], Pro
     margin = 2.776 * 2**0.5 * 0.01  # t of 5 seeds, from a table
     assert differing.allowed.low == pytest.approx(0.87 - margin, abs=1e-5)
     assert differing.allowed.high == pytest.approx(0.87 + margin, abs=1e-5)
-    text = verify.markdown(proof)
+    text = markdown(proof)
     assert "| of another processor |" in text
     assert "5 seeds | yes |" in text
 
