@@ -40,8 +40,10 @@ class Files(Revision):
         (
             THERE,
             HERE,
-            r"What `main` has was made on a\|b with NumPy 2.4, kernel Haswell. "
-            r"What the workspace has was made on a\|b with NumPy 2.4, kernel Zen. Numbers may differ by that alone.",
+            (
+                r"What `main` has was made on a\|b with NumPy 2.4, kernel Haswell. "
+                r"What the workspace has was made on a\|b with NumPy 2.4, kernel Zen. Numbers may differ by that alone."
+            ),
         ),
         (None, HERE, r"What the workspace has was made on a\|b with NumPy 2.4, kernel Zen."),
         (None, None, ""),
