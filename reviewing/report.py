@@ -13,6 +13,7 @@ import numpy as np
 from reviewing import markdown
 from reviewing.figures import draw_confusion, draw_curves, draw_digits, shrink
 from reviewing.models import OTHER_DATA, Model, read_models
+from reviewing.proof import made_on
 from reviewing.revisions import WORKSPACE, Comparison, compare
 from reviewing.significance import Spread, find_spread
 from stages import parameters, splits
@@ -142,8 +143,8 @@ def report(base: str) -> None:
         ]
         differ = any(details) or any(model.state != "the same" for model in models)
         summary = markdown.summary(models, spreads) if differ else markdown.NOTHING
-        parts = [markdown.heading(comparison, models), summary, *filter(None, details)]
-        text = "\n\n".join(parts) + "\n"
+        head = [markdown.heading(comparison, models), made_on(comparison.before, comparison.after)]
+        text = "\n\n".join(filter(None, [*head, summary, *details])) + "\n"
         (folder / "report.md").write_text(text, encoding="utf-8", newline="\n")
 
 
