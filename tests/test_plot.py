@@ -138,7 +138,9 @@ def test_headings_name_the_data_and_the_part(part: str, name: str, drawn: dict[s
 def test_each_figure_shows_the_file_that_it_is_of(drawn: dict[str, Drawn]) -> None:
     write_results()
     plot.plot("w3-relu-10")
-    losses, accuracies = ([list(line.get_ydata()) for line in axes.lines] for axes in drawn["curves"].panel.axes)
+    losses, accuracies = (
+        [np.asarray(line.get_ydata()).tolist() for line in axes.lines] for axes in drawn["curves"].panel.axes
+    )
     assert (losses, accuracies) == ([[2.5, 2.0], [2.25, 2.125]], [[0.125, 0.25], [0.125, 0.1875]])
     written = {text.get_position(): text.get_text() for text in drawn["confusion"].panel.axes[0].texts}
     table = pd.read_csv("metrics/confusion/w3-relu-10.csv")
