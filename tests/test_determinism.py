@@ -37,9 +37,8 @@ def test_every_artifact_has_the_same_bytes_in_another_environment(
 ) -> None:
     locks = []
     for number, environment in enumerate(ENVIRONMENTS):
-        project = Project(tmp_path / str(number), mirror, write_parameters, without=["paper"])
-        with (project.folder / "stages/reproductions.py").open("a") as code:
-            code.write(UNTIMED)
+        changes = {"stages/reproductions.py": UNTIMED}
+        project = Project(tmp_path / str(number), mirror, write_parameters, without=["paper"], changes=changes)
         project.set(PARAMETERS)
         project.repro(**environment)
         locks.append(YAML(typ="safe").load(project.folder / "dvc.lock"))

@@ -158,9 +158,7 @@ SECONDS, Checkpoint.save = 0.0, _save_and_wait
 def test_killed_with_dvc_the_training_ends_and_the_next_repro_goes_on(
     tmp_path: Path, mirror: Path, write_parameters: Write
 ) -> None:
-    project = Project(tmp_path, mirror, write_parameters)
-    with (tmp_path / "stages/checkpoints.py").open("a") as code:
-        code.write(WAIT)
+    project = Project(tmp_path, mirror, write_parameters, changes={"stages/checkpoints.py": WAIT})
     project.set({f"models.first.{key}": value for key, value in ROW.items()} | {"models.first.updates": 500})
     project.repro("train@first")
     paths = [tmp_path / "models/first.npz", tmp_path / "metrics/history/first.csv"]
