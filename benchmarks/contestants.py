@@ -197,7 +197,9 @@ def jax(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
     return train, lambda X_test: np.asarray(logits(parameters, jnp.asarray(X_test.T)).argmax(axis=1))
 
 
-CONTESTANTS: dict[str, Callable[[Work, Images, Labels], tuple[Train, Predict]]] = {
+Contestant = Callable[[Work, Images, Labels], tuple[Train, Predict]]
+
+CONTESTANTS: dict[str, Contestant] = {
     "ours": ours,
     "plain loop, float64": partial(plain_loop, dtype=np.float64),
     "plain loop, float32": partial(plain_loop, dtype=np.float32),

@@ -9,9 +9,7 @@ trains on MNIST in memory, which `make repro` has prepared. The results are in b
 import argparse
 import multiprocessing
 import os
-import resource
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,7 +24,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from benchmarks.run import THREADS, machine
+from benchmarks.run import THREADS, machine, peak_megabytes
 from stages import splits
 from stages.artifacts import write_json
 from stages.errors import UserError, run
@@ -121,12 +119,11 @@ def train(folder: Path | None) -> dict[str, Any]:
             seconds.append(time.perf_counter() - begin)
             begin += seconds[-1]
     counted = slice(0 if folder else 1, None)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "images": sum(images[counted]),
         "microseconds_per_image": round(1e6 * sum(seconds[counted]) / sum(images[counted]), 2),
         "accuracy_of_last_part": round(correct[-1] / images[-1], 4),
-        "peak_megabytes": round(peak / (1e6 if sys.platform == "darwin" else 1e3)),
+        "peak_megabytes": peak_megabytes(),
     }
 
 

@@ -5,10 +5,11 @@ import importlib.metadata
 import multiprocessing
 import os
 import platform
+import re
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -17,7 +18,7 @@ from typing import Any
 from threadpoolctl import threadpool_info, threadpool_limits
 from tqdm import tqdm
 
-from benchmarks.contestants import CONTESTANTS, Work
+from benchmarks.contestants import CONTESTANTS, Contestant, Work
 from stages import splits
 from stages.artifacts import write_json
 from stages.errors import run
@@ -35,10 +36,10 @@ TARGETS = (0.94, 0.97)
 PACKAGES = ("numpy", "scikit-learn", "torch", "jax")
 
 
-def _serve(contestant: str, work: Work, split: str, connection: Connection) -> None:
+def _serve(contestant: Contestant, work: Work, split: str, connection: Connection) -> None:
     """Train two rounds at each request, answer with the seconds of the second, and at last with the peak memory."""
     with threadpool_limits(THREADS):
-        train, _ = CONTESTANTS[contestant](work, *splits.require_part(split, "train"))
+        train, _ = contestant(work, *splits.require_part(split, "train"))
         train()
         connection.send(None)
         while connection.recv():
@@ -46,23 +47,27 @@ def _serve(contestant: str, work: Work, split: str, connection: Connection) -> N
             begin = time.perf_counter()
             train()
             connection.send(time.perf_counter() - begin)
-    connection.send(_peak_megabytes())
+    connection.send(peak_megabytes())
 
 
-def _peak_megabytes() -> int:
+def peak_megabytes() -> int:
+    """Return the peak memory of this process."""
+    status = Path("/proc/self/status")
+    if status.exists():  # there getrusage returns what the parent had, if that is more
+        return round(int(re.findall(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)[0]) / 1e3)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
 
 
-def measure(work: Work, split: str, rounds: int) -> dict[str, Any]:
+def measure(work: Work, split: str, rounds: int, contestants: Mapping[str, Contestant] = CONTESTANTS) -> dict[str, Any]:
     """Return for each contestant its median time, its peak memory, and the median over rounds of ours divided by it."""
     context = multiprocessing.get_context("spawn")
     connections: dict[str, Connection] = {}
     absent = ("scikit-learn",) if work.batch_size is None else ("plain loop, float64", "plain loop, float32")
-    names = [name for name in CONTESTANTS if name not in absent]
+    names = [name for name in contestants if name not in absent]
     for name in names:
         connections[name], theirs = context.Pipe()
-        context.Process(target=_serve, args=(name, work, split, theirs), daemon=True).start()
+        context.Process(target=_serve, args=(contestants[name], work, split, theirs), daemon=True).start()
         theirs.close()
         connections[name].recv()
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -83,16 +88,16 @@ def measure(work: Work, split: str, rounds: int) -> dict[str, Any]:
     return {"work": work.name, "unit": "s per epoch" if work.batch_size else "ms per update", "contestants": results}
 
 
-def _run_cold(contestant: str, connection: Connection) -> None:
+def _run_cold(contestant: Contestant, connection: Connection) -> None:
     with threadpool_limits(THREADS):
         X_test, y_test = splits.require_part("standard", "test")
-        train, predict = CONTESTANTS[contestant](COLD_START, *splits.require_part("standard", "train"))
+        train, predict = contestant(COLD_START, *splits.require_part("standard", "train"))
         while True:
             train()
             connection.send(float((predict(X_test) == y_test).mean()))
 
 
-def cold_start(contestant: str, limit: float) -> dict[str, float | None]:
+def cold_start(contestant: Contestant, limit: float) -> dict[str, float | None]:
     """Return the seconds from starting Python to each target accuracy on the test images, None if past the limit."""
     context = multiprocessing.get_context("spawn")
     connection, theirs = context.Pipe()
@@ -101,7 +106,10 @@ def cold_start(contestant: str, limit: float) -> dict[str, float | None]:
     process.start()
     theirs.close()
     reached: dict[str, float | None] = dict.fromkeys((f"{target:.0%}" for target in TARGETS), None)
-    while None in reached.values() and connection.poll(begin + limit - time.perf_counter()):
+    while None in reached.values():
+        left = begin + limit - time.perf_counter()
+        if left <= 0 or not connection.poll(left):
+            break
         accuracy = connection.recv()
         for target in TARGETS:
             if accuracy >= target and reached[f"{target:.0%}"] is None:
@@ -133,8 +141,9 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=60, help="seconds until a cold start is given up")
     arguments = parser.parse_args()
     works = [measure(work, split, arguments.rounds) for work, split in CAMPAIGN]
-    contestants = [name for name in CONTESTANTS if name != "bare products"]
-    cold = {name: cold_start(name, arguments.limit) for name in tqdm(contestants, desc="cold start", unit="contestant")}
+    names = [name for name in CONTESTANTS if name != "bare products"]
+    bar = tqdm(names, desc="cold start", unit="contestant")
+    cold = {name: cold_start(CONTESTANTS[name], arguments.limit) for name in bar}
     write_json(
         RESULTS, {"machine": machine(), "works": works, "cold_start": {"work": COLD_START.name, "seconds": cold}}
     )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -20,9 +21,20 @@ APART = ("ablate", "reproduce", "paper")  # these take long; they have tests of 
 class Project:
     """A copy of the project, and commands run in it."""
 
-    def __init__(self, folder: Path, mirror: Path, write_parameters: Write, without: Sequence[str] = APART) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mirror: Path,
+        write_parameters: Write,
+        without: Sequence[str] = APART,
+        changes: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Make the copy, without these stages of dvc.yaml, and with something appended to these files of its code."""
         self.folder, self.mirror, self.write_parameters = folder, mirror, write_parameters
         shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+        for name, code in changes.items():
+            path = folder / name
+            path.write_text(path.read_text() + code)
         shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
         for name in (".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
             shutil.copy(ROOT / name, folder / name)

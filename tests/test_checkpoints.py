@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from stages import checkpoints, models
 from stages.checkpoints import Checkpoint
@@ -16,6 +18,7 @@ from stages.nn.early_stopping import EarlyStopping
 from stages.nn.training import Record, fit
 from stages.parameters import Model
 
+PATIENCE = 3
 ROW: dict[str, Any] = {
     "split": "kaggle",
     "layer_sizes": [784, 5, 10],
@@ -24,7 +27,7 @@ ROW: dict[str, Any] = {
     "learning_rate": 0.01,
     "batch_size": 16,
     "epochs": 30,
-    "early_stopping": 3,
+    "early_stopping": PATIENCE,
     "seed": 3,
 }
 Run = tuple[Checkpoint, Iterator[Record], dict[str, Array]]
@@ -49,7 +52,7 @@ def start(origin: str = "this") -> Run:
     rng = np.random.default_rng(row.seed)
     network = models.build_network(row, rng)
     trainer = models.build_trainer(row, network, len(TRAIN[1]))
-    stopping = EarlyStopping(3)
+    stopping = EarlyStopping(PATIENCE)
     checkpoint = Checkpoint("model", origin, trainer, rng, stopping)
     records = fit(trainer, *TRAIN, row.batch_size, rng, VALIDATION, early_stopping=stopping)
     return checkpoint, records, network.parameters
@@ -61,14 +64,17 @@ def finish(run: Run) -> tuple[list[Record], dict[str, Array]]:
     return checkpoint.history, parameters
 
 
-@pytest.mark.parametrize("records_before", [0, 1, 2, 4, 30])
-def test_a_restored_training_ends_as_one_that_was_not_interrupted(records_before: int) -> None:
+@pytest.mark.parametrize("moment", ["start", "first record", "best record", "after the best", "last record", "end"])
+def test_a_restored_training_ends_as_one_that_was_not_interrupted(moment: str) -> None:
     history, parameters = finish(start())
-    assert 4 < len(history) < 30, "early stopping must have its part in it"
+    best = len(history) - PATIENCE
+    assert 1 < best < 30 - PATIENCE, "early stopping must have its part in it"
+    moments = {"start": 0, "first record": 1, "best record": best, "after the best": best + 1}
+    records_before = moments.get(moment, len(history))
     interrupted, records, _ = start()
-    for _ in range(records_before):
-        if (record := next(records, None)) is not None:
-            interrupted.history.append(record)
+    interrupted.history.extend(islice(records, records_before))
+    if moment == "end":
+        assert next(records, None) is None
     interrupted.save()
     resumed = start()
     resumed[0].restore()
@@ -129,6 +135,35 @@ def test_the_origin_is_another_with_other_parameters_data_or_code(monkeypatch: p
 
     monkeypatch.setattr(Path, "read_bytes", edited)
     assert checkpoints.origin(row, [X, y]) != origin
+
+
+def other_libraries(field: str) -> list[dict[str, Any]]:
+    return [library | {field: "another"} for library in threadpool_info()]
+
+
+@pytest.mark.parametrize(
+    ("where", "other"),
+    [
+        ("numpy.__version__", "1.0"),
+        ("platform.python_version", lambda: "3.0"),
+        ("stages.checkpoints.threadpool_info", lambda: other_libraries("version")),
+        ("stages.checkpoints.threadpool_info", lambda: other_libraries("num_threads")),
+        ("stages.checkpoints.threadpool_info", lambda: other_libraries("architecture")),
+    ],
+    ids=["NumPy", "Python", "BLAS", "threads", "kernels"],
+)
+def test_the_origin_is_another_with_other_arithmetic(where: str, other: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Model.model_validate(ROW)
+    origin = checkpoints.origin(row, list(TRAIN))
+    monkeypatch.setattr(where, other)
+    assert checkpoints.origin(row, list(TRAIN)) != origin
+
+
+def test_the_origin_is_the_same_where_the_libraries_lie_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Model.model_validate(ROW)
+    origin = checkpoints.origin(row, list(TRAIN))
+    monkeypatch.setattr(checkpoints, "threadpool_info", lambda: other_libraries("filepath"))
+    assert checkpoints.origin(row, list(TRAIN)) == origin
 
 
 def test_a_checkpoint_is_written_only_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:

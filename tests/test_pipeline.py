@@ -12,12 +12,14 @@ from tests.pipeline import APART, MODELS, ROOT, Project, Write
 
 PACKAGES = ("stages.", "publishing.")
 INITS = {"publishing/__init__.py"}
+# Rendering takes longer than all else in a run of the small models, and has tests of its own.
+BLANK = {"stages/figures.py": "\n\nFigure.savefig = lambda _, path, **options: path.touch()\n"}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, mirror: Path, write_parameters: Write) -> Project:
     """Return a project in which everything has been run once."""
-    project = Project(tmp_path_factory.mktemp("project"), mirror, write_parameters)
+    project = Project(tmp_path_factory.mktemp("project"), mirror, write_parameters, changes=BLANK)
     ran = project.repro()
     assert len(ran) == len(set(ran))
     assert {stage.partition("@")[0] for stage in ran} == stages_of_dvc_yaml().keys() - set(APART)
@@ -57,14 +59,6 @@ def test_a_changed_row_runs_what_belongs_to_it_alone(project: Project) -> None:
     assert not any(stage.endswith("@first") or stage.startswith(("fetch", "preprocess")) for stage in ran)
 
 
-def test_a_changed_split_leaves_the_other_split_alone(project: Project) -> None:
-    project.set({"splits.kaggle.seed": 1, "models.second.learning_rate": 0.2})
-    ran = project.repro()
-    assert "preprocess@kaggle" in ran
-    assert "train@first" in ran
-    assert "preprocess@standard" not in ran
-
-
 def test_a_new_name_of_the_data_trains_nothing_again(project: Project) -> None:
     project.set({})
     project.repro()
@@ -72,7 +66,6 @@ def test_a_new_name_of_the_data_trains_nothing_again(project: Project) -> None:
     ran = {stage.partition("@")[0] for stage in project.repro()}
     assert ran == {"evaluate", "plot"}
     assert '"dataset": "digits"' in (project.folder / "metrics/first.json").read_text()
-    assert ">first on digits<" in (project.folder / "figures/first/curves.svg").read_text()
     assert b"digits" not in (project.folder / "models/first.npz").read_bytes()
 
 
@@ -86,6 +79,11 @@ def test_a_deleted_or_edited_artifact_is_made_again(project: Project) -> None:
     assert (model.read_bytes(), metrics.read_text()) == before
 
 
+def test_a_changed_split_leaves_the_other_split_alone(project: Project) -> None:
+    project.set({"splits.kaggle.seed": 1, "models.second.learning_rate": 0.2})
+    assert project.repro("preprocess@standard", "train@first") == ["preprocess@kaggle", "train@first"]
+
+
 def test_bad_parameters_stop_the_run_with_a_message_and_no_traceback(project: Project) -> None:
     project.set({"models.first.learning_rate": 0})
     done = project.run("dvc", "repro")
@@ -97,14 +95,15 @@ def test_bad_parameters_stop_the_run_with_a_message_and_no_traceback(project: Pr
 
 def test_who_began_offline_gets_the_real_data_later(tmp_path: Path, mirror: Path, write_parameters: Write) -> None:
     project = Project(tmp_path, mirror, write_parameters)
-    project.repro("evaluate@first", MNIST_MIRROR="")
+    split = tmp_path / "data/splits/kaggle/split.json"
+    project.repro("preprocess@kaggle", MNIST_MIRROR="")
     assert '"fallback": true' in (tmp_path / "data/raw/source.json").read_text()
-    assert "fallback" in (tmp_path / "metrics/first.json").read_text()
-    assert project.repro("evaluate@first", MNIST_MIRROR="") == []
+    assert "fallback" in split.read_text()
+    assert project.repro("preprocess@kaggle", MNIST_MIRROR="") == []
     assert project.repro("--force", "--single-item", "fetch") == ["fetch"]
-    assert "train@first" in project.repro("evaluate@first")
+    assert project.repro("preprocess@kaggle") == ["preprocess@kaggle"]
     assert '"fallback": false' in (tmp_path / "data/raw/source.json").read_text()
-    assert "fallback" not in (tmp_path / "metrics/first.json").read_text()
+    assert "fallback" not in split.read_text()
 
 
 def imported(path: Path) -> set[Path]:

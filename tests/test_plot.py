@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -99,15 +99,24 @@ def test_the_figures_are_images_and_the_same_in_another_process() -> None:
     assert b"<image" not in first["confusion.svg"] + first["curves.svg"]
 
 
+class Drawn(NamedTuple):
+    """A figure that is not written."""
+
+    title: str
+    subtitle: str
+    notes: list[str]
+    panel: SubFigure
+
+
 @pytest.fixture
-def headings(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, str, list[str]]]:
-    """Return what title, subtitle and notes each figure gets; while this is in use, no figure is written."""
-    record: dict[str, tuple[str, str, list[str]]] = {}
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Drawn]:
+    """Return the figures by name; while this is in use, none is written."""
+    record: dict[str, Drawn] = {}
 
     @contextmanager
     def drawing(path: Path, _: tuple[float, float], title: str, subtitle: str, notes: list[str]) -> Iterator[SubFigure]:
-        record[path.name] = title, subtitle, notes
-        yield panel()
+        record[path.name] = Drawn(title, subtitle, notes, panel())
+        yield record[path.name].panel
 
     monkeypatch.setattr(plot, "drawing", drawing)
     return record
@@ -115,33 +124,57 @@ def headings(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, str, list[
 
 @pytest.mark.parametrize(("part", "name"), [("test", "test"), ("held_out", "held-out"), ("train", "training")])
 @pytest.mark.usefixtures("project")
-def test_headings_name_the_data_and_the_part(
-    part: str, name: str, headings: dict[str, tuple[str, str, list[str]]]
-) -> None:
+def test_headings_name_the_data_and_the_part(part: str, name: str, drawn: dict[str, Drawn]) -> None:
     write_results(part, dataset="five digits (fallback)")
     plot.plot("w3-relu-10")
-    assert {title for title, _, _ in headings.values()} == {"w3-relu-10 on five digits (fallback)"}
-    assert all(notes == ["few"] for _, _, notes in headings.values())
+    assert {figure.title for figure in drawn.values()} == {"w3-relu-10 on five digits (fallback)"}
+    assert all(figure.notes == ["few"] for figure in drawn.values())
     right = f"60.0% of the 20 {name} images are right (95% interval 38.7% to 78.1%)"
-    assert headings["confusion"][1] == right
-    assert f"the 20 {name} images" in headings["predictions"][1]
+    assert drawn["confusion"].subtitle == right
+    assert f"the 20 {name} images" in drawn["predictions"].subtitle
+
+
+@pytest.mark.usefixtures("project")
+def test_each_figure_shows_the_file_that_it_is_of(drawn: dict[str, Drawn]) -> None:
+    write_results()
+    plot.plot("w3-relu-10")
+    losses, accuracies = (
+        [np.asarray(line.get_ydata()).tolist() for line in axes.lines] for axes in drawn["curves"].panel.axes
+    )
+    assert (losses, accuracies) == ([[2.5, 2.0], [2.25, 2.125]], [[0.125, 0.25], [0.125, 0.1875]])
+    written = {text.get_position(): text.get_text() for text in drawn["confusion"].panel.axes[0].texts}
+    table = pd.read_csv("metrics/confusion/w3-relu-10.csv")
+    cells = zip(table["predicted"], table["actual"], table["count"], strict=True)
+    assert all(written[predicted, actual] == str(count) for predicted, actual, count in cells)
+    assert [written[k, 10] for k in range(10)] == ["", *9 * ["100.0%"]], "precision, by what is predicted"
+    assert [written[10, k] for k in range(10)] == 10 * ["50.0%"], "recall, by what it is"
+    X = np.load("data/splits/kaggle/X_test.npy")
+    first, errors = drawn["predictions"].panel.axes
+    for axes, shown in ((first, range(15)), (errors, [19, 18, 17, 16, 15, 14, 13, 12])):
+        tiles = [np.asarray(image.get_array()) for image in axes.images]
+        assert np.array_equal(tiles, X.T[shown].reshape(-1, 28, 28))
 
 
 @pytest.mark.parametrize(
-    ("layer_sizes", "heading"),
+    ("layer_sizes", "heading", "first", "last"),
     [
-        ((784, 10), "Weights of the 10 classes"),
-        ((784, 4, 10), "Weights of the 4 hidden units"),
-        ((784, 65, 10), "Weights of the first 64 of 65 hidden units"),
+        ((784, 10), "Weights of the 10 classes", "class 0", "class 9"),
+        ((784, 4, 10), "Weights of the 4 hidden units", "unit 1", "unit 4"),
+        ((784, 65, 10), "Weights of the first 64 of 65 hidden units", "unit 1", "unit 64"),
     ],
 )
 @pytest.mark.usefixtures("project")
 def test_the_weights_are_those_of_the_first_layer(
-    layer_sizes: tuple[int, ...], heading: str, headings: dict[str, tuple[str, str, list[str]]]
+    layer_sizes: tuple[int, ...], heading: str, first: str, last: str, drawn: dict[str, Drawn]
 ) -> None:
     write_results(layer_sizes=layer_sizes)
     plot.plot("w3-relu-10")
-    assert headings["weights"][1] == heading
+    assert drawn["weights"].subtitle == heading
+    axes = drawn["weights"].panel.axes[0]
+    shown = models.load(Path("models/w3-relu-10.npz"))[0].parameters["W1"][:64]
+    assert np.array_equal([np.asarray(image.get_array()) for image in axes.images], shown.reshape(-1, 28, 28))
+    names = [text.get_text() for text in axes.texts]
+    assert (names[0], names[-1], len(names)) == (first, last, len(shown))
 
 
 def history(**columns: list[float]) -> pd.DataFrame:

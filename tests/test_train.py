@@ -7,19 +7,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import models
+from stages import checkpoints, models, splits
 from stages.errors import UserError
 from stages.fetch import fetch
+from stages.nn.training import evaluate
 from stages.preprocess import preprocess
 from stages.schema import load_data
 from stages.train import train
 
 Write = Callable[[Path, Mapping[str, Any]], None]
+Prepare = Callable[[Mapping[str, Any]], None]
 MODEL = "models.w3-relu-10"
+CHECKPOINT = Path("checkpoints/w3-relu-10.npz")
+OUTPUTS = (Path("models/w3-relu-10.npz"), Path("metrics/history/w3-relu-10.csv"))
 
 
 @pytest.fixture
-def prepared(project: Path, mirror: Path, write_parameters: Write) -> Callable[[Mapping[str, Any]], None]:
+def prepared(project: Path, mirror: Path, write_parameters: Write) -> Prepare:
     """Return a function that makes the split kaggle of a few digits, for a variant of params.yaml."""
 
     def prepare(changes: Mapping[str, Any]) -> None:
@@ -30,7 +34,7 @@ def prepared(project: Path, mirror: Path, write_parameters: Write) -> Callable[[
     return prepare
 
 
-def test_writes_the_history_and_the_model(prepared: Callable[[Mapping[str, Any]], None]) -> None:
+def test_writes_the_history_and_the_model(prepared: Prepare) -> None:
     prepared({})
     train("w3-relu-10")
     history = pd.read_csv("metrics/history/w3-relu-10.csv")
@@ -46,16 +50,85 @@ def test_writes_the_history_and_the_model(prepared: Callable[[Mapping[str, Any]]
         assert np.array_equal(archive["W2"], network.parameters["W2"])
 
 
-def test_the_same_parameters_give_the_same_bytes(prepared: Callable[[Mapping[str, Any]], None]) -> None:
+def test_the_same_parameters_give_the_same_bytes(prepared: Prepare) -> None:
     prepared({f"{MODEL}.batch_size": 32, f"{MODEL}.dropout": 0.2})
-    outputs = [Path("models/w3-relu-10.npz"), Path("metrics/history/w3-relu-10.csv")]
     train("w3-relu-10")
-    first = [path.read_bytes() for path in outputs]
+    first = [path.read_bytes() for path in OUTPUTS]
     train("w3-relu-10")
-    assert [path.read_bytes() for path in outputs] == first
+    assert [path.read_bytes() for path in OUTPUTS] == first
 
 
-def test_early_stopping_watches_the_validation_part(prepared: Callable[[Mapping[str, Any]], None]) -> None:
+def test_a_record_is_made_after_every_so_many_updates_and_the_last(prepared: Prepare) -> None:
+    prepared({f"{MODEL}.record_every": 6})
+    train("w3-relu-10")
+    assert pd.read_csv(OUTPUTS[1])["update"].tolist() == [6, 12, 18, 20]
+
+
+def test_each_part_is_measured_on_its_own_images(prepared: Prepare) -> None:
+    prepared({"splits.kaggle.validation": 0.2, f"{MODEL}.updates": 1})
+    train("w3-relu-10")
+    history = pd.read_csv(OUTPUTS[1]).iloc[-1]
+    trained, row, _ = models.load(OUTPUTS[0])
+    untrained = models.build_network(row, np.random.default_rng(row.seed))
+    before = evaluate(untrained, *splits.require_part("kaggle", "train"))
+    after = evaluate(trained, *splits.require_part("kaggle", "validation"))
+    assert (history["loss"], history["accuracy"]) == pytest.approx(before, rel=1e-5)
+    assert (history["validation_loss"], history["validation_accuracy"]) == pytest.approx(after, rel=1e-5)
+
+
+def test_the_model_names_the_data_that_it_was_trained_on(prepared: Prepare) -> None:
+    prepared({"data.name": "lamps"})
+    train("w3-relu-10")
+    assert models.load(OUTPUTS[0])[2] == splits.load_description("kaggle").dataset != "MNIST"
+
+
+@pytest.fixture
+def interrupted(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Interrupt a training after its third checkpoint; return the outputs of the same training without that."""
+    prepared({"splits.kaggle.validation": 0.2, f"{MODEL}.batch_size": 100, f"{MODEL}.dropout": 0.2})
+    train("w3-relu-10")
+    outputs = [path.read_bytes() for path in OUTPUTS]
+    for path in OUTPUTS:
+        path.unlink()
+    save = checkpoints.Checkpoint.save_now_and_then
+
+    def save_and_stop(checkpoint: checkpoints.Checkpoint) -> None:
+        save(checkpoint)
+        if len(checkpoint.history) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "SECONDS", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoint, "save_now_and_then", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train("w3-relu-10")
+    assert CHECKPOINT.exists()
+    return outputs
+
+
+def test_an_interrupted_training_goes_on_and_leaves_no_checkpoint(
+    interrupted: list[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("w3-relu-10")
+    third = pd.read_csv(OUTPUTS[1])["update"][2]
+    assert f"goes on at update {third}" in capsys.readouterr().err
+    assert [path.read_bytes() for path in OUTPUTS] == interrupted
+    assert not CHECKPOINT.exists()
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+@pytest.mark.parametrize("array", ["X", "y"])
+@pytest.mark.usefixtures("interrupted")
+def test_a_training_on_other_examples_begins_anew(array: str, part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = splits.directory("kaggle") / f"{array}_{part}.npy"
+    examples = np.load(path)
+    examples[..., 0] = 1 - examples[..., 0] if array == "X" else 9 - examples[0]
+    np.save(path, examples)
+    train("w3-relu-10")
+    assert f"{CHECKPOINT} is not used" in capsys.readouterr().err
+
+
+def test_early_stopping_watches_the_validation_part(prepared: Prepare) -> None:
     prepared({"splits.kaggle.validation": 0.2, f"{MODEL}.early_stopping": 1, f"{MODEL}.learning_rate": 30})
     train("w3-relu-10")
     history = pd.read_csv("metrics/history/w3-relu-10.csv")
@@ -65,7 +138,7 @@ def test_early_stopping_watches_the_validation_part(prepared: Callable[[Mapping[
     assert losses.iloc[:-1].is_monotonic_decreasing
 
 
-def test_divergence_names_model_and_update_and_leaves_nothing(prepared: Callable[[Mapping[str, Any]], None]) -> None:
+def test_divergence_names_model_and_update_and_leaves_nothing(prepared: Prepare) -> None:
     prepared({f"{MODEL}.learning_rate": 1e30})
     with pytest.raises(UserError, match=r"models\.w3-relu-10: NaN or infinity at update \d+.*learning_rate"):
         train("w3-relu-10")

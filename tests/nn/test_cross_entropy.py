@@ -27,6 +27,13 @@ def test_ten_equal_logits_cost_log_10() -> None:
     assert cross_entropy(np.full((10, 4), 3.7), np.arange(4), 4) == pytest.approx(np.log(10), rel=1e-15)
 
 
+def test_small_losses_are_not_lost_beside_a_large_one() -> None:
+    Z = np.zeros((2, 1000), np.float32)
+    Z[0, 0] = 2**25  # beside which float32 has no 1/2
+    loss = cross_entropy(Z, np.ones(1000, int), 1000)
+    assert loss == pytest.approx((2**25 + 999 * np.log(2)) / 1000, rel=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_huge_logits(dtype: type[np.floating]) -> None:
     Z = np.array([[1e4, -1e4, 1e4], [-1e4, -1e4, 1e4]], dtype)
