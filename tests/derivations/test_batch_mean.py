@@ -13,10 +13,10 @@ from stages.nn.arrays import Array, Labels
 from stages.nn.batches import epoch_batches
 from stages.nn.initializers import Normal
 from stages.nn.network import Network
-from stages.nn.training import Trainer, fit, loss_and_gradients
-from tests.networks import build
 from stages.nn.optimizers import GradientDescent
 from stages.nn.schedules import Constant
+from stages.nn.training import Trainer, fit, loss_and_gradients
+from tests.networks import build
 
 N = 4
 SINGLE = [sympy.Matrix(sympy.symbols(f"g{i}_:2")) for i in range(N)]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import sympy
 from numpy.typing import NDArray
-
 from stages.nn.activation import Activation
+
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.cross_entropy import cross_entropy

@@ -10,11 +10,11 @@ from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.cross_entropy import cross_entropy
 from stages.nn.initializers import Uniform
+from stages.nn.network import Network
 from stages.nn.optimizers import Adam, GradientDescent, Momentum, Nesterov, Optimizer
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer, loss_and_gradients
 from tests.networks import build
-from stages.nn.network import Network
 
 lam, eta, mu = sympy.symbols("lambda eta mu", positive=True)
 
