@@ -153,15 +153,19 @@ def draw_weights(figure: SubFigure, W: Array, labels: list[str], columns: int) -
     limit = np.abs(W).max()
     axes = figure.subplots()
     marked = [False] * len(W)
-    image = show_tiles(axes, W, labels[: len(W)], marked, columns, room=8, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    image = show_tiles(axes, W, labels, marked, columns, room=8, cmap="RdBu_r", vmin=-limit, vmax=limit)
     figure.colorbar(image, aspect=60, pad=0.02).set_label("weight of the pixel")
 
 
-def unit_names(model: models.Trained) -> list[str]:
-    """Return what the units of the first layer are called: by their classes, if it returns the logits."""
+def describe_pictures(model: models.Trained, count: int) -> tuple[str, list[str]]:
+    """Return what the pictures of the first layer's units are called together, and by unit.
+
+    Units that return the logits are the classes.
+    """
     if len(model.network.layers) == 1:
-        return [f"class {name}" for name in model.form.classes]
-    return [f"unit {k}" for k in range(1, 1 + SHOWN_UNITS)]
+        return f"Weights of the {count} classes", [f"class {name}" for name in model.form.classes]
+    which = f"{count}" if count <= SHOWN_UNITS else f"first {SHOWN_UNITS} of {count}"
+    return f"Weights of the {which} units of the first layer", [f"unit {k}" for k in range(1, 1 + count)]
 
 
 def plot(name: str) -> None:
@@ -189,12 +193,12 @@ def plot(name: str) -> None:
     images = f"the {X.shape[1]:,} {PARTS[part]} images"
     low, high = measured["interval"]
     pictures = model.network.pictures()
-    shown = None if pictures is None else pictures[:SHOWN_UNITS]
+    heading, names = ("", []) if pictures is None else describe_pictures(model, len(pictures))
     subtitles = {
         "curves": "Loss and accuracy in training",
         "confusion": f"{measured['accuracy']:.1%} of {images} are right (95% interval {low:.1%} to {high:.1%})",
         "predictions": f"Predictions for {images} with their probabilities, errors marked",
-        "weights": "Weights of the first layer, by unit",
+        "weights": heading,
     }
     with replacing(Path("figures") / name) as folder:
         folder.mkdir()
@@ -209,10 +213,11 @@ def plot(name: str) -> None:
             draw_confusion(figure, counts, measured["precision"], measured["recall"])
         with draw("predictions", 7, 3.7) as figure:
             draw_predictions(figure, X, predictions)
-        if shown is not None:
+        if pictures is not None:
+            shown = pictures[:SHOWN_UNITS, :, :, 0]
             columns = 5 if len(shown) <= 10 else 8
             with draw("weights", 7, 0.6 + 7 * -(-len(shown) // columns) / columns) as figure:
-                draw_weights(figure, shown[..., 0], unit_names(model), columns)
+                draw_weights(figure, shown, names[: len(shown)], columns)
 
 
 def main() -> None:

@@ -13,16 +13,18 @@ from threadpoolctl import threadpool_info
 from stages import checkpoints, models
 from stages.checkpoints import Checkpoint
 from stages.errors import UserError
+from stages.mnist import FORM
 from stages.nn.arrays import Array, Labels
 from stages.nn.early_stopping import EarlyStopping
+from stages.nn.layer_table import LAYERS
 from stages.nn.training import Record, fit
 from stages.parameters import Model
+from tests.networks import BatchNormalization, layer_rows
 
 PATIENCE = 3
 ROW: dict[str, Any] = {
     "split": "kaggle",
-    "layer_sizes": [784, 5, 10],
-    "dropout": 0.3,
+    "layers": layer_rows(5, dropout=0.3),
     "optimizer": {"name": "adam"},
     "learning_rate": 0.01,
     "batch_size": 16,
@@ -31,6 +33,15 @@ ROW: dict[str, Any] = {
     "seed": 3,
 }
 Run = tuple[Checkpoint, Iterator[Record], dict[str, Array]]
+
+
+@pytest.fixture(autouse=True, params=["dropout", "state"])
+def _layers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do every test with random masks, and with a layer that keeps what is not learned."""
+    monkeypatch.setitem(LAYERS, "batch_normalization", BatchNormalization)
+    with_state = [{"name": "affine", "units": 5}, {"name": "batch_normalization"}, {"name": "relu"}, {"name": "affine"}]
+    if request.param == "state":
+        monkeypatch.setitem(ROW, "layers", with_state)
 
 
 @pytest.fixture(autouse=True)
@@ -50,12 +61,12 @@ def start(origin: str = "this") -> Run:
     """Return a training that has not begun, its checkpoint, and its parameters."""
     row = Model.model_validate(ROW)
     rng = np.random.default_rng(row.seed)
-    network = models.build_network(row, rng)
+    network = models.start_network("m", row, FORM, rng)
     trainer = models.build_trainer(row, network, len(TRAIN[1]))
     stopping = EarlyStopping(PATIENCE)
     checkpoint = Checkpoint("model", origin, trainer, rng, stopping)
     records = fit(trainer, *TRAIN, row.batch_size, rng, VALIDATION, early_stopping=stopping)
-    return checkpoint, records, network.parameters
+    return checkpoint, records, network.kept
 
 
 def finish(run: Run) -> tuple[list[Record], dict[str, Array]]:

@@ -57,7 +57,7 @@ def test_on_another_kind_of_processor_only_rounding_differs(
         project = Project(tmp_path / kernels, mirror, write_parameters)
         project.set({"models.first.updates": 100})
         project.repro("evaluate@first", OPENBLAS_CORETYPE=kernels)
-        network, *_ = models.load(project.folder / "models/first.npz")
+        network = models.load(project.folder / "models/first.npz").network
         parameters.append(np.concatenate([theta.ravel() for theta in network.parameters.values()]))
         lock = YAML(typ="safe").load(project.folder / "dvc.lock")
         outs.append({name: stage["outs"] for name, stage in lock["stages"].items() if name.startswith(DATA)})

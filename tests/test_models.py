@@ -87,7 +87,7 @@ def test_layers_that_do_not_fit_are_named(
 def test_a_network_of_any_layers_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, kind in FURTHER.items():
         monkeypatch.setitem(LAYERS, name, kind)
-    inner = [{"name": "affine", "units": 5}, {"name": "batch_normalization"}]
+    inner: list[dict[str, Any]] = [{"name": "affine", "units": 5}, {"name": "batch_normalization"}]
     row = row_of(
         [
             {"name": "convolution", "filters": 2, "size": 5},

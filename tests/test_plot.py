@@ -20,7 +20,9 @@ from PIL import Image
 from stages import models, plot, splits
 from stages.errors import UserError
 from stages.figures import BLUE, VERMILION
+from stages.mnist import FORM
 from stages.parameters import Model
+from tests.networks import layer_rows
 
 ROOT = Path(__file__).parent.parent
 M = 20  # images of the detailed part
@@ -32,13 +34,14 @@ def panel() -> SubFigure:
     return figure.add_subfigure(figure.add_gridspec()[0])
 
 
-def write_results(part: str = "test", layer_sizes: tuple[int, ...] = (784, 4, 10), dataset: str = "digits") -> None:
+def write_results(part: str = "test", hidden: tuple[int, ...] = (4,), dataset: str = "digits") -> None:
     """Write all that the stages before would leave of a model named w3-relu-10."""
     rng = np.random.default_rng(0)
     row = Model.model_validate(
-        {"split": "kaggle", "layer_sizes": list(layer_sizes), "learning_rate": 0.1, "updates": 2, "seed": 0}
+        {"split": "kaggle", "layers": layer_rows(*hidden), "learning_rate": 0.1, "updates": 2, "seed": 0}
     )
-    models.save(Path("models/w3-relu-10.npz"), models.build_network(row, rng), row, dataset)
+    network = models.start_network("m", row, FORM, rng)
+    models.save(Path("models/w3-relu-10.npz"), network, row, FORM, dataset)
 
     folder = splits.directory("kaggle")
     folder.mkdir(parents=True)
@@ -156,22 +159,22 @@ def test_each_figure_shows_the_file_that_it_is_of(drawn: dict[str, Drawn]) -> No
 
 
 @pytest.mark.parametrize(
-    ("layer_sizes", "heading", "first", "last"),
+    ("hidden", "heading", "first", "last"),
     [
-        ((784, 10), "Weights of the 10 classes", "class 0", "class 9"),
-        ((784, 4, 10), "Weights of the 4 hidden units", "unit 1", "unit 4"),
-        ((784, 65, 10), "Weights of the first 64 of 65 hidden units", "unit 1", "unit 64"),
+        ((), "Weights of the 10 classes", "class 0", "class 9"),
+        ((4,), "Weights of the 4 units of the first layer", "unit 1", "unit 4"),
+        ((65,), "Weights of the first 64 of 65 units of the first layer", "unit 1", "unit 64"),
     ],
 )
 @pytest.mark.usefixtures("project")
 def test_the_weights_are_those_of_the_first_layer(
-    layer_sizes: tuple[int, ...], heading: str, first: str, last: str, drawn: dict[str, Drawn]
+    hidden: tuple[int, ...], heading: str, first: str, last: str, drawn: dict[str, Drawn]
 ) -> None:
-    write_results(layer_sizes=layer_sizes)
+    write_results(hidden=hidden)
     plot.plot("w3-relu-10")
     assert drawn["weights"].subtitle == heading
     axes = drawn["weights"].panel.axes[0]
-    shown = models.load(Path("models/w3-relu-10.npz"))[0].parameters["W1"][:64]
+    shown = models.load(Path("models/w3-relu-10.npz")).network.parameters["0.W"][:64]
     assert np.array_equal([np.asarray(image.get_array()) for image in axes.images], shown.reshape(-1, 28, 28))
     names = [text.get_text() for text in axes.texts]
     assert (names[0], names[-1], len(names)) == (first, last, len(shown))

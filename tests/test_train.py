@@ -10,10 +10,12 @@ import pytest
 from stages import checkpoints, models, splits
 from stages.errors import UserError
 from stages.fetch import fetch
+from stages.mnist import FORM
 from stages.nn.training import evaluate
 from stages.preprocess import preprocess
 from stages.schema import load_data
 from stages.train import train
+from tests.networks import layer_rows
 
 Write = Callable[[Path, Mapping[str, Any]], None]
 Prepare = Callable[[Mapping[str, Any]], None]
@@ -41,17 +43,17 @@ def test_writes_the_history_and_the_model(prepared: Prepare) -> None:
     assert history["update"].tolist() == list(range(1, 21))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
     assert history["accuracy"].between(0, 1).all()
-    network, row, dataset = models.load(Path("models/w3-relu-10.npz"))
-    assert dataset == "MNIST"
-    assert (row.updates, row.learning_rate) == (20, 0.1)
+    model = models.load(Path("models/w3-relu-10.npz"))
+    assert (model.dataset, model.form) == ("MNIST", FORM)
+    assert (model.row.updates, model.row.learning_rate) == (20, 0.1)
     with np.load("models/w3-relu-10.npz") as archive:
-        assert archive["layer_sizes"].tolist() == [784, 10, 10]
+        assert archive.files == ["0.W", "0.b", "2.W", "2.b", "description"]
         assert json.loads(str(archive["description"]))["parameters"]["initializer"]["name"] == "uniform"
-        assert np.array_equal(archive["W2"], network.parameters["W2"])
+        assert np.array_equal(archive["2.W"], model.network.parameters["2.W"])
 
 
 def test_the_same_parameters_give_the_same_bytes(prepared: Prepare) -> None:
-    prepared({f"{MODEL}.batch_size": 32, f"{MODEL}.dropout": 0.2})
+    prepared({f"{MODEL}.batch_size": 32, f"{MODEL}.layers": layer_rows(10, dropout=0.2)})
     train("w3-relu-10")
     first = [path.read_bytes() for path in OUTPUTS]
     train("w3-relu-10")
@@ -68,10 +70,10 @@ def test_each_part_is_measured_on_its_own_images(prepared: Prepare) -> None:
     prepared({"splits.kaggle.validation": 0.2, f"{MODEL}.updates": 1})
     train("w3-relu-10")
     history = pd.read_csv(OUTPUTS[1]).iloc[-1]
-    trained, row, _ = models.load(OUTPUTS[0])
-    untrained = models.build_network(row, np.random.default_rng(row.seed))
+    model = models.load(OUTPUTS[0])
+    untrained = models.start_network("m", model.row, FORM, np.random.default_rng(model.row.seed))
     before = evaluate(untrained, *splits.require_part("kaggle", "train"))
-    after = evaluate(trained, *splits.require_part("kaggle", "validation"))
+    after = evaluate(model.network, *splits.require_part("kaggle", "validation"))
     assert (history["loss"], history["accuracy"]) == pytest.approx(before, rel=1e-5)
     assert (history["validation_loss"], history["validation_accuracy"]) == pytest.approx(after, rel=1e-5)
 
@@ -79,13 +81,15 @@ def test_each_part_is_measured_on_its_own_images(prepared: Prepare) -> None:
 def test_the_model_names_the_data_that_it_was_trained_on(prepared: Prepare) -> None:
     prepared({"data.name": "lamps"})
     train("w3-relu-10")
-    assert models.load(OUTPUTS[0])[2] == splits.load_description("kaggle").dataset != "MNIST"
+    assert models.load(OUTPUTS[0]).dataset == splits.load_description("kaggle").dataset != "MNIST"
 
 
 @pytest.fixture
 def interrupted(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Interrupt a training after its third checkpoint; return the outputs of the same training without that."""
-    prepared({"splits.kaggle.validation": 0.2, f"{MODEL}.batch_size": 100, f"{MODEL}.dropout": 0.2})
+    prepared(
+        {"splits.kaggle.validation": 0.2, f"{MODEL}.batch_size": 100, f"{MODEL}.layers": layer_rows(10, dropout=0.2)}
+    )
     train("w3-relu-10")
     outputs = [path.read_bytes() for path in OUTPUTS]
     for path in OUTPUTS:

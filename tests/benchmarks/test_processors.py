@@ -17,9 +17,10 @@ from stages.nn.training import evaluate
 from stages.preprocess import preprocess
 from stages.schema import load_data
 from stages.train import train
+from tests.networks import layer_rows
 
 NAME = "w3-relu-10"
-THETA = {"Haswell": (3.0, 4.0), "Sandybridge": (3.0, 4.5), "Nehalem": (3.3, 4.4)}  # by kernels: W1 and b1
+THETA = {"Haswell": (3.0, 4.0), "Sandybridge": (3.0, 4.5), "Nehalem": (3.3, 4.4)}  # by kernels: 0.W and 0.b
 
 
 def test_it_trains_what_the_training_stage_trains(
@@ -28,12 +29,12 @@ def test_it_trains_what_the_training_stage_trains(
     monkeypatch: pytest.MonkeyPatch,
     write_parameters: Callable[[Path, Mapping[str, Any]], None],
 ) -> None:
-    changes = {"updates": 5, "batch_size": 100, "dropout": 0.2}
+    changes = {"updates": 5, "batch_size": 100, "layers": layer_rows(10, dropout=0.2)}
     write_parameters(project, {f"models.{NAME}.{key}": value for key, value in changes.items()})
     fetch(load_data(), str(mirror))
     preprocess("kaggle")
     train(NAME)
-    network, *_ = models.load(Path(f"models/{NAME}.npz"))
+    network = models.load(Path(f"models/{NAME}.npz")).network
     monkeypatch.setattr(sys, "argv", ["processors", "--train", NAME, "trained.npz"])
     processors.main()
     assert not processors.RESULTS.exists()
@@ -80,7 +81,7 @@ def test_the_models_that_are_named_are_compared_or_all(
     monkeypatch: pytest.MonkeyPatch,
     write_parameters: Callable[[Path, Mapping[str, Any]], None],
 ) -> None:
-    row = {"split": "kaggle", "layer_sizes": [784, 10], "learning_rate": 0.1, "updates": 1, "seed": 0}
+    row = {"split": "kaggle", "layers": layer_rows(), "learning_rate": 0.1, "updates": 1, "seed": 0}
     if not named:
         write_parameters(project, {"models": dict.fromkeys(expected, row)})
     monkeypatch.setattr(sys, "argv", ["processors", *named])
