@@ -34,9 +34,7 @@ class Section(BaseModel):
 class Data(Section):
     """Where the images come from."""
 
-    name: str = Field(
-        min_length=1, description="name of the data set, for metrics and figures; a new one trains nothing again"
-    )
+    name: str = Field(min_length=1, description="name, for metrics and figures; a new one trains no model again")
     mirrors: list[str] = Field(description="URLs or folders with the four files, tried in this order")
     sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(
         description="sum of each of the four files"
