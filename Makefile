@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
 
-repro: .venv/.run .dvc/tmp/vega.js ## run what has changed of the pipeline: data, models, metrics, figures
+repro: .git .venv/.run .dvc/tmp/vega.js ## run what has changed of the pipeline: data, models, metrics, figures
 	@.venv/bin/python -m stages.parameters
 	@if grep -qs '"fallback": true' data/raw/source.json; then .venv/bin/python -m dvc repro --force --single-item fetch; fi
 	@.venv/bin/python -m reviewing.recording
@@ -35,7 +35,7 @@ serve: node_modules/.package-lock.json ## show the site, with live reload
 paper: .venv/.run ## build the paper, paper/chainrule.pdf, from what has been measured
 	@.venv/bin/python -m publishing.paper
 
-report: .venv/.run ## write report/report.md: what a change did to the numbers, as in `make report BASE=main`
+report: .git .venv/.run ## write report/report.md: what a change did to the numbers, as in `make report BASE=main`
 	@.venv/bin/python -m reviewing.report --base "$(BASE)"
 
 bench: .venv/.dev .venv/.torch ## measure gradients and speed against scikit-learn, PyTorch and JAX, on an idle machine
@@ -67,6 +67,10 @@ lock: .venv/.dev ## lock the requirements anew, to the newest as of the date in 
 	$(compile_hashed) --group peers --constraint requirements-dev.txt --constraint requirements-docs.txt \
 		--no-emit-package torch --output-file requirements-peers.txt
 	$(compile) --group torch --no-deps --output-file requirements-torch.txt
+
+.git:
+	@echo "error: DVC needs a git repository, and this folder is none; clone the project, or make it one:" \
+		"git init && git add --all && git commit --message archive" >&2; exit 1
 
 # While pip works there is no .venv/.made: what an interrupted installation leaves behind is thrown away.
 define install

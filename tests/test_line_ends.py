@@ -7,12 +7,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
-
 
 def git(*arguments: str, folder: Path = ROOT) -> bytes:
     """Return what git prints."""
     return subprocess.run(["git", *arguments], check=True, cwd=folder, stdout=subprocess.PIPE).stdout
+
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / ".git").exists() or not git("for-each-ref", "--count=1"), reason="not a git checkout"
+)
 
 
 @pytest.mark.parametrize("option", ["core.autocrlf=true", "core.eol=crlf"])
