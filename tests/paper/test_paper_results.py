@@ -1,6 +1,7 @@
 """Every number of the paper's tables against the file that it was measured into, cell by cell."""
 
 import functools
+import html
 import re
 import shutil
 from collections import Counter
@@ -44,8 +45,9 @@ def tables(markdown: str) -> Tables:
 
 def read(line: str) -> list[str]:
     """Return the cells of a line of a table."""
+    line = re.sub(r'`#"(.*?)";`{=typst}', lambda text: re.sub(r"\\u{(\w+)}", r"&#x\1;", text[1]), line)
     cells = re.split(r"(?<!\\)\|", line)[1:-1]
-    return [re.sub(r"\\(.)", r"\1", tex(cell)).replace("\u200b", "").strip("` ") for cell in cells]
+    return [html.unescape(re.sub(r"\\(.)", r"\1", tex(cell))).replace("\u200b", "").strip("` ") for cell in cells]
 
 
 def tex(text: str) -> str:
