@@ -14,6 +14,7 @@ import pytest
 
 from publishing import paper_results
 from stages.errors import UserError
+from tests.lock import write_lock
 
 if TYPE_CHECKING:
     from tests.paper.conftest import Copy
@@ -321,7 +322,8 @@ def test_a_number_in_the_metrics_is_the_one_in_the_paper(substitute: "Copy", tmp
 
 
 def printed(copy: "Copy", call: str) -> str:
-    """Return what a function of the module returns in a copy."""
+    """Return what a function of the module returns in a copy, whose files are of one run."""
+    write_lock(copy.folder)
     done = copy.run("-X", "utf8", "-c", f"from publishing import paper_results as results; print(results.{call})")
     assert done.returncode == 0, done.stderr
     return done.stdout
