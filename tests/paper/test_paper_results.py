@@ -345,6 +345,7 @@ def test_the_message_on_a_missing_file_has_the_command_that_makes_it(
         if name != path:
             (tmp_path / name).parent.mkdir(exist_ok=True)
             shutil.copy(substitute.folder / name, tmp_path / name)
+    write_lock(tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=f"^{path}: not there; run `{COMMANDS[path]}`"):
         paper_results.load.__wrapped__()
@@ -355,6 +356,7 @@ def test_a_missing_key_is_named(substitute: "Copy", tmp_path: Path, monkeypatch:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         text = (substitute.folder / name).read_text(encoding="utf-8")
         (tmp_path / name).write_text(text.replace('"seeds"', '"runs"', 1), encoding="utf-8")
+    write_lock(tmp_path)
     monkeypatch.chdir(tmp_path)
     key = r"claims\.0\.measured\.0\.seeds"
     with pytest.raises(
@@ -371,7 +373,7 @@ def test_a_figure_that_was_not_drawn_is_named() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("a_b [c] 5 %", r"a\_b \[c\] 5%"),
+        ("a_b [c] 5 %", "a&#95;b &#91;c&#93; 5%"),
         ("-0.5 to -log(2), at -a", "\N{MINUS SIGN}0.5 to \N{MINUS SIGN}log(2), at \N{MINUS SIGN}a"),
         ("A - Y, 2A - Y2 and Scratch - Just", "A \N{MINUS SIGN} Y, 2A \N{MINUS SIGN} Y2 and Scratch - Just"),
         ("784-10-10, mini-batch", "784-10-10, mini-batch"),
