@@ -18,11 +18,11 @@ from publishing.blocks import ROOT
 from stages import measurements, schema
 from stages.check_gradients import compare_at_random
 from stages.errors import UserError
-from stages.measurements import BENCHMARKS, REPRODUCTIONS
+from stages.markup import escaped, literal
+from stages.measurements import ABLATIONS, BENCHMARKS, REPRODUCTIONS
 from stages.parameters import Model, Parameters, describe_network
 from stages.parameters import load as load_parameters
 
-ABLATIONS = Path("metrics/ablations.json")
 GRADIENTS = Path("benchmarks/gradients.json")
 WRITE_UPS = Path("stages/write_ups.yaml")
 REQUIREMENTS = Path("requirements.txt")
@@ -144,9 +144,11 @@ def load() -> Results:
     Raises
     ------
     UserError
-        If a file is missing or is not what its stage writes; the message names the command that makes it.
+        If a file is missing, is not what its stage writes or is of another run; the message names the command that
+        makes it.
     """
     parameters = load_parameters()
+    measurements.check_one_run(leftovers=True)
     return Results(
         parameters,
         {name: measurements.load_metrics(name) for name in parameters.models},
@@ -161,8 +163,7 @@ def plain(text: str) -> str:
     """Return a text with what Markdown would read as markup escaped, and its minus signs, percents and powers set."""
     text = re.sub(r"(?<![\w-])-(?=[\w(])|(?<=[A-Z\d] )-(?= \d?[A-Z]\d?\b)", "\N{MINUS SIGN}", text)
     text = re.sub(r"(?<=\d) %", "%", text)
-    text = re.sub(r"([\\*_\[\]<>$@^~|#])", r"\\\1", text)
-    return re.sub(r"\b1e-(\d+)\b", r"$10^{-\1}$", text)
+    return re.sub(r"\b1e-(\d+)\b", r"$10^{-\1}$", escaped(text))
 
 
 def percent(share: float) -> str:
@@ -196,7 +197,7 @@ def first_model() -> str:
 
 def datasets() -> str:
     """Return the names of the data sets that the models were measured on."""
-    return listed(list(dict.fromkeys(metrics.dataset for metrics in load().models.values())))
+    return literal(listed(list(dict.fromkeys(metrics.dataset for metrics in load().models.values()))))
 
 
 def notice() -> str:
@@ -227,7 +228,7 @@ def splits() -> str:
     """Return an item for each split: how many images of what, and what is kept out of training."""
     items = []
     for name, split in load().parameters.splits.items():
-        source = "the training images" if split.source == "data/raw" else f"`{split.source}`"
+        source = "the training images" if split.source == "data/raw" else literal(split.source)
         kept = [f"{split.held_out:,} of them held out of training"] if split.held_out else []
         if split.validation:
             kept.append(f"{100 * split.validation:g}% of the rest kept for validation")
@@ -246,7 +247,17 @@ def protocol_table() -> str:
         rate = f"{row.learning_rate:g}" + ("" if schedule == "constant" else f", {schedule}")
         batch = "all" if row.batch_size is None else f"{row.batch_size:,}"
         trained = f"{length(row)}, early stopping {row.early_stopping}" if row.early_stopping else length(row)
-        cells = [f"`{name}`", network(row), start, optimizer + decay, rate, batch, trained, row.split, str(row.seed)]
+        cells = [
+            f"`{name}`",
+            network(row),
+            start,
+            optimizer + decay,
+            rate,
+            batch,
+            trained,
+            literal(row.split),
+            str(row.seed),
+        ]
         rows.append(cells)
     header = ["Model", "Network", "First weights", "Optimizer", "Rate", "Batch", "Length", "Split", "Seed"]
     caption = "The models and how they are trained, from `params.yaml`."
@@ -270,7 +281,7 @@ def results_table() -> str:
         rows.append([f"`{name}`", *parts, f"{metrics.test.cross_entropy:.3f}" if metrics.test else "-"])
     caption = (
         "Accuracy in percent with its 95% Wilson interval, and mean cross-entropy on the test part. "
-        f"Data: {plain(datasets())}."
+        f"Data: {datasets()}."
     )
     header = ["Model", "Training", "Held out", "Test", "Cross-entropy"]
     return table("results", caption, header, rows, [19, 18, 18, 18, -11])

@@ -3,7 +3,6 @@
 Where something has not been measured, a sentence names the command that does it: the site can be built before that.
 """
 
-import html
 import re
 import textwrap
 from collections import Counter
@@ -12,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from publishing.blocks import ROOT
-from stages import parameters, readme, schema
+from stages import markup, parameters, readme, schema
 from stages.artifacts import read_json
+from stages.measurements import ABLATIONS, BENCHMARKS, FIGURES, METRICS, PAPER, REPRODUCTIONS, is_of_this_run
 
-METRICS, FIGURES = Path("metrics"), Path("figures")
-ABLATIONS, REPRODUCTIONS = METRICS / "ablations.json", METRICS / "reproductions.json"
-BENCHMARKS, PROCESSORS = Path("benchmarks/results.json"), Path("benchmarks/processors.json")
+PROCESSORS = Path("benchmarks/processors.json")
 WRITE_UPS = ROOT / "stages/write_ups.yaml"
 PERCENT = "\u00a0%"
 
@@ -40,6 +38,15 @@ def figure_of_first_model(name: str, text: str) -> str:
     """Return an image of figures/ of the first model of params.yaml, with its name before the text."""
     first = next(iter(parameters.load().models))
     return figure(f"{first}/{name}", f"{first}: {text}")
+
+
+def paper() -> str:
+    """Return a link to the paper or, if it is not there or of another run, what makes it."""
+    if not PAPER.exists():
+        return absent(PAPER, "make paper")
+    if not is_of_this_run(PAPER):
+        return f"`{PAPER.as_posix()}` is of another run than this page, and so not shown; `dvc repro` makes it anew."
+    return f"[Download it as PDF]({PAPER.as_posix()}){{ download }}."
 
 
 def models() -> str:
@@ -235,9 +242,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---"
 
 
 def escaped(text: str) -> str:
-    """Return text of which no character is taken for Markdown or HTML, and no line begins with a percent sign."""
-    plain = re.sub(r"(?<=\d) %", PERCENT, " ".join(text.split()))
-    return re.sub(r"([\\`|*_$\[\]])", r"\\\1", html.escape(plain, quote=False))
+    """Return text of which no character is taken for markup, and no line begins with a percent sign."""
+    return re.sub(r"(?<=\d) %", PERCENT, markup.escaped(text))
 
 
 def _claims() -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The hooks of MkDocs: what mkdocs.yml leaves to the project's own code."""
 
+import contextlib
 import logging
 import re
 import sys
@@ -17,6 +18,7 @@ from mkdocs.utils import get_relative_url
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the command mkdocs does not look in the project's folder
 
 from publishing import blocks, citations, equations
+from stages import measurements
 from stages.errors import UserError
 
 NPM = "assets/npm/"  # where the site serves node_modules/
@@ -27,10 +29,19 @@ chapters: dict[str, str] = {}  # path of a derivation: its number, from the orde
 drawn: dict[str, str] = {}  # path of a page: its HTML with formulas
 
 
+def on_pre_build(config: MkDocsConfig) -> None:
+    """Check that what the pages show together belongs together."""
+    try:
+        with contextlib.chdir(blocks.ROOT):
+            measurements.check_one_run()
+    except UserError as error:
+        raise PluginError(str(error)) from None
+
+
 def on_config(config: MkDocsConfig) -> None:
     """Add the project's own Markdown, and let a server watch what the pipeline has made so far."""
     config.markdown_extensions += [citations.Citations(), equations.References()]
-    made = (blocks.ROOT / name for name in ("metrics", "benchmarks/results.json"))
+    made = (blocks.ROOT / name for name in ("dvc.lock", "metrics", "benchmarks/results.json"))
     config.watch += [str(path) for path in made if path.exists()]
 
 
@@ -39,7 +50,9 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for style in config.extra_css:
         if str(style).startswith(NPM):
             _publish(str(style).removeprefix(NPM), files, config)
-    for pattern in ("figures/**/*.svg", "figures/**/*.png", "paper/*.pdf"):
+    with contextlib.chdir(blocks.ROOT):
+        papers = [measurements.PAPER.as_posix()] if measurements.is_of_this_run(measurements.PAPER) else []
+    for pattern in ("figures/**/*.svg", "figures/**/*.png", *papers):
         for path in sorted(blocks.ROOT.glob(pattern)):
             uri = path.relative_to(blocks.ROOT).as_posix()
             files.append(File.generated(config, uri, abs_src_path=str(path)))

@@ -85,7 +85,7 @@ def drawing(
 def _head(figure: Figure | SubFigure, text: str, size: float, **font: Any) -> SubFigure:
     """Return the part of a figure below a line of heading."""
     panel = figure.add_subfigure(figure.add_gridspec()[0])
-    panel.suptitle(text, fontsize=size, **font)
+    panel.suptitle(text, fontsize=size, parse_math=False, **font)
     return panel
 
 
@@ -117,7 +117,9 @@ def show_tiles(
         image = axes.imshow(pixels.reshape(SIDE, SIDE), extent=extent, interpolation="nearest", **options)
         edge, linewidth, color, weight = (VERMILION, 1.5, VERMILION, "bold") if mark else (GRAY, 0.6, INK, "normal")
         axes.add_patch(Rectangle((x, y), SIDE, SIDE, fill=False, edgecolor=edge, linewidth=linewidth))
-        axes.text(x + SIDE / 2, y + SIDE + 2, label, ha="center", va="top", color=color, weight=weight)
+        axes.text(
+            x + SIDE / 2, y + SIDE + 2, label, ha="center", va="top", color=color, weight=weight, parse_math=False
+        )
     axes.set(xlim=(-1, columns * PITCH - PITCH + SIDE + 1), ylim=(y + SIDE + room, -1))
     axes.set_axis_off()
     return image

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from stages import parameters
 from stages.artifacts import missing, replacing, write_text
 from stages.errors import UserError, run
-from stages.measurements import BENCHMARKS, REPRODUCTIONS, Measured, load, load_metrics
+from stages.markup import escaped
+from stages.measurements import BENCHMARKS, REPRODUCTIONS, Measured, check_one_run, load, load_metrics
 from stages.parameters import Parameters
 
 README = Path("README.md")
@@ -34,8 +35,8 @@ def results(rows: Parameters) -> str:
         )
     datasets = dict.fromkeys(measured.dataset for measured in metrics.values())
     notes = dict.fromkeys(note for measured in metrics.values() for note in measured.notes)
-    explanation = f"Accuracy, with its 95 % Wilson interval in brackets. Data: {'; '.join(datasets)}."
-    return "\n".join([*lines, "", " ".join([explanation, *notes])])
+    explanation = f"Accuracy, with its 95 % Wilson interval in brackets. Data: {'; '.join(map(escaped, datasets))}."
+    return "\n".join([*lines, "", " ".join([explanation, *map(escaped, notes)])])
 
 
 def _accuracy(part: Measured | None) -> str:
@@ -49,7 +50,7 @@ def _accuracy(part: Measured | None) -> str:
 
 def picture(rows: Parameters) -> str:
     """Return the picture of the first model."""
-    return f"![Test digits, each with the prediction of {next(iter(rows.models))}]({PICTURE})"
+    return f"![Test digits, each with the prediction of {escaped(next(iter(rows.models)))}]({PICTURE})"
 
 
 class Claim(BaseModel):
@@ -75,8 +76,9 @@ def claims(rows: Parameters) -> str:
     lines = ["| | claim | verdict | measured |", "|---|---|---|---|"]
     for claim in reproductions.claims:
         cells = (claim.id, claim.claim, claim.verdict, claim.finding)
-        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
-    return "\n".join([*lines, "", " ".join([f"Data: {reproductions.dataset}.", *reproductions.notes])])
+        lines.append(f"| {' | '.join(map(escaped, cells))} |")
+    data = escaped(" ".join([f"Data: {reproductions.dataset}.", *reproductions.notes]))
+    return "\n".join([*lines, "", data])
 
 
 class Contestant(BaseModel):
@@ -110,7 +112,9 @@ def benchmarks(rows: Parameters) -> str:
         ]
         lines.append(f"| {' | '.join([work.work, *ratios])} |")
     machine = measured.machine
-    return "\n".join([*lines, "", f"On {machine['processor']}, {machine['cores']} cores, NumPy {machine['numpy']}."])
+    return "\n".join(
+        [*lines, "", f"On {escaped(str(machine['processor']))}, {machine['cores']} cores, NumPy {machine['numpy']}."]
+    )
 
 
 SECTIONS: dict[str, Callable[[Parameters], str]] = {
@@ -157,9 +161,11 @@ def update(check: bool) -> None:
     Raises
     ------
     UserError
-        If the check fails, or a metrics file, a comment in README.md, or outside a check the figure, is missing.
+        If the check fails, or metrics and figures do not belong together, or a metrics file, a comment in README.md, or
+        outside a check the figure, is missing.
     """
     rows = parameters.load()
+    check_one_run()
     text = README.read_text(encoding="utf-8") if README.exists() else ""
     filled = fill(text, {name: section(rows) for name, section in SECTIONS.items()})
     figure = Path("figures") / next(iter(rows.models)) / "predictions.png"

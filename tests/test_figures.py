@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
@@ -80,6 +81,31 @@ def test_notes_stand_in_color(tmp_path: Path) -> None:
     written = texts(draw(tmp_path, ["Two."]))
     assert same_color(written["Two."].get_color(), VERMILION)
     assert not same_color(written["model on digits"].get_color(), VERMILION)
+
+
+def read_glyphs(path: Path) -> str:
+    """Return the characters of the glyphs that an SVG draws, in their order."""
+    characters: dict[tuple[str, int], str] = {}
+    for name, weight in (("DejaVuSans", "normal"), ("DejaVuSans-Bold", "bold")):
+        font = get_font(findfont(FontProperties(family="DejaVu Sans", weight=weight)))
+        characters |= {(name, glyph): chr(code) for code, glyph in reversed(font.get_charmap().items())}
+    glyphs = re.findall(r'href="#(DejaVuSans(?:-Bold)?)-([0-9a-f]+)"', path.read_text(encoding="utf-8"))
+    return "".join(characters[name, int(glyph, 16)] for name, glyph in glyphs)
+
+
+def test_a_name_that_could_be_read_as_a_formula_is_drawn_as_it_stands(tmp_path: Path) -> None:
+    name = r"a <b>&|*_$x_{$ [c](d) `e` \$"
+    with drawing(tmp_path / "names", (9, 3), f"model on {name}", "A line", [f"{name}!"]) as figure:
+        show_tiles(figure.subplots(), np.zeros((1, 784)), [f"{name}?"], [False], columns=1, room=10)
+    drawn = read_glyphs(tmp_path / "names.svg")
+    assert all(text in drawn for text in (f"model on {name}", f"{name}!", f"{name}?"))
+
+
+def test_every_figure_is_written_here() -> None:
+    modules = (Path(__file__).parent.parent / "stages").rglob("*.py")
+    assert [path.name for path in modules if re.search(r"savefig\(|pyplot", path.read_text(encoding="utf-8"))] == [
+        "figures.py"
+    ]
 
 
 def test_nothing_is_written_after_an_error(tmp_path: Path) -> None:

@@ -1,15 +1,23 @@
 """The results in the README: written, checked, and what is said where something is missing."""
 
+import html
 import json
+import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pypandoc
 import pytest
 
 from stages import readme
 from stages.errors import UserError
+from tests.lock import write_lock
 from tests.networks import layer_rows
+
+Write = Callable[[Path, Mapping[str, Any]], None]
+NASTY = r"a <b>&|*_$x_{$ [c](d) `e`"
 
 TEXT = (
     "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nbetween\n\n<!-- picture --><!-- /picture -->\n"
@@ -35,20 +43,20 @@ def write_metrics(folder: Path, model: str, **changes: Any) -> None:
 
 
 @pytest.fixture
-def run_project(project: Path, write_parameters: Callable[[Path, Mapping[str, Any]], None]) -> Path:
+def run_project(project: Path, write_parameters: Write) -> Path:
     """Return a project with two models that have been trained, measured and drawn."""
     linear = {**ROW, "layers": layer_rows(10, activation=None), "updates": None, "epochs": 3}
     write_parameters(project, {"models": {"first": ROW, "second": linear}})
     (project / "README.md").write_text(TEXT, encoding="utf-8")
     write_metrics(project, "first")
     write_metrics(project, "second", test={**PART, "accuracy": 0.9, "cross_entropy": 0.5}, held_out=PART)
-    write_metrics(project, "removed", dataset="another")
     content = {"dataset": "MNIST", "notes": ["A note."], "claims": [CLAIM]}
     (project / "metrics/reproductions.json").write_text(json.dumps(content), encoding="utf-8")
     (project / "benchmarks").mkdir()
     (project / "benchmarks/results.json").write_text(json.dumps(BENCHMARKS), encoding="utf-8")
     (project / "figures/first").mkdir(parents=True)
     (project / "figures/first/predictions.png").write_bytes(b"picture")
+    write_lock(project)
     return project
 
 
@@ -82,7 +90,6 @@ def test_table_has_a_line_for_each_model_of_the_parameters(run_project: Path) ->
     ]
     assert {len(line) for line in table} == {7}
     assert "Data: MNIST.\n" in text
-    assert "another" not in text
 
 
 def test_everything_else_stays(run_project: Path) -> None:
@@ -100,8 +107,43 @@ def test_claims_have_a_line_each(run_project: Path) -> None:
     assert "\n| W9.1 | It works. | consistent | 97 % &#124; 3 seeds. |\n\nData: MNIST. A note.\n" in read(run_project)
 
 
+def test_names_are_shown_as_they_stand(run_project: Path, write_parameters: Write) -> None:
+    write_parameters(run_project, {"models": {"_a_": ROW}})
+    shutil.rmtree(run_project / "metrics")
+    write_metrics(run_project, "_a_", dataset=NASTY, notes=[NASTY])
+    content = {"dataset": NASTY, "notes": [NASTY], "claims": [{**CLAIM, "claim": NASTY}]}
+    (run_project / "metrics/reproductions.json").write_text(json.dumps(content), encoding="utf-8")
+    (run_project / "figures/first").rename(run_project / "figures/_a_")
+    write_lock(run_project)
+    readme.update(check=False)
+    page = pypandoc.convert_text(read(run_project), "html", format="gfm+tex_math_dollars", extra_args=["--wrap=none"])
+    text = html.unescape(re.sub(r"<[^>]*>", "", page))
+    assert text.count(NASTY) == 5
+    assert "prediction of _a_" in page
+    readme.update(check=True)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_of_another_run_is_neither_written_nor_passes_the_check(
+    check: bool, run_project: Path, write_parameters: Write
+) -> None:
+    readme.update(check=False)
+    before = read(run_project)
+    write_parameters(run_project, {"models": {"first": {**ROW, "updates": 3}}})
+    with pytest.raises(UserError, match=r"models\.first is not what train@first was run with\n.*`dvc repro`"):
+        readme.update(check)
+    assert read(run_project) == before
+
+
+def test_what_is_left_of_a_model_is_named(run_project: Path, write_parameters: Write) -> None:
+    write_metrics(run_project, "removed", dataset="another")
+    with pytest.raises(UserError, match=r"no model removed; .*: `rm -r metrics/removed\.json`"):
+        readme.update(check=True)
+
+
 def test_reproductions_of_another_form_are_an_error(run_project: Path) -> None:
     (run_project / "metrics/reproductions.json").write_text('{"dataset": "MNIST", "notes": []}', encoding="utf-8")
+    write_lock(run_project)
     with pytest.raises(UserError, match=r"reproductions\.json: claims is missing or is not what `dvc repro` writes"):
         readme.update(check=False)
 
@@ -116,6 +158,7 @@ def test_no_official_test_part(run_project: Path) -> None:
     notes = ["Why there is none."]
     write_metrics(run_project, "second", dataset="Kaggle", test=None, notes=notes)
     write_metrics(run_project, "first", dataset="Kaggle", test=None, notes=notes)
+    write_lock(run_project)
     readme.update(check=False)
     text = read(run_project)
     assert "| `second` | 784-10-10, linear | 3 epochs | 87.5\u00a0% (85.0\u00a0to\u00a090.0) | - | - | - |" in text
@@ -147,6 +190,7 @@ def test_option_check(run_project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_check_fails_with_other_metrics(run_project: Path) -> None:
     readme.update(check=False)
     write_metrics(run_project, "first", train={**PART, "accuracy": 0.876})
+    write_lock(run_project)
     with pytest.raises(UserError, match=r"^README\.md: "):
         readme.update(check=True)
 
@@ -154,13 +198,14 @@ def test_check_fails_with_other_metrics(run_project: Path) -> None:
 def test_check_fails_with_another_figure(run_project: Path) -> None:
     readme.update(check=False)
     (run_project / "figures/first/predictions.png").write_bytes(b"another")
+    write_lock(run_project)
     with pytest.raises(UserError, match=r"^docs/images/predictions\.png: "):
         readme.update(check=True)
 
 
 def test_only_the_check_does_without_the_figure(run_project: Path) -> None:
     readme.update(check=False)
-    (run_project / "figures/first/predictions.png").unlink()
+    shutil.rmtree(run_project / "figures")
     readme.update(check=True)
     with pytest.raises(UserError, match=r"figures/first/predictions\.png: not there; run `dvc repro`"):
         readme.update(check=False)
@@ -174,6 +219,7 @@ def test_missing_metrics(run_project: Path) -> None:
 
 def test_metrics_of_another_form(run_project: Path) -> None:
     write_metrics(run_project, "second", train={"accuracy": 0.5, "cross_entropy": 1.0})
+    write_lock(run_project)
     with pytest.raises(UserError, match=r"metrics/second\.json: train\.interval is missing or is not what"):
         readme.update(check=False)
 

@@ -1,11 +1,18 @@
+import html
+import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from publishing.blocks import ROOT
+
+Write = Callable[[Path, Mapping[str, Any]], None]
 
 pytestmark = pytest.mark.usefixtures("mkdocs")
 
@@ -17,6 +24,8 @@ hooks: [{hook}]
 markdown_extensions:
   - pymdownx.arithmatex: {{generic: true}}
   - pymdownx.superfences
+  - attr_list
+  - tables
 nav: [index.md, derivations/one.md, derivations/two.md]
 """
 
@@ -72,11 +81,82 @@ def test_a_block_that_raises_fails_a_build_with_its_page_and_line(tmp_path: Path
 def test_a_guarantee_leads_to_the_source_of_its_test(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     row = "| It holds. | `tests/test_readme.py` `test_table_has_a_line_for_each_model_of_the_parameters` |\n"
-    page = "# Guarantees\n\n| Guarantee | Test |\n| --- | --- |\n" + 2 * row
-    (tmp_path / "docs/page.md").write_text(page, encoding="utf-8")
+    source = "# Guarantees\n\n| Guarantee | Test |\n| --- | --- |\n" + 2 * row
+    (tmp_path / "docs/page.md").write_text(source, encoding="utf-8")
     process = _build(tmp_path, "# Index\n")
     assert process.returncode == 0, process.stderr
-    html = (tmp_path / "site/page/index.html").read_text(encoding="utf-8")
+    page = (tmp_path / "site/page/index.html").read_text(encoding="utf-8")
     link, anchor = (f'{name}test_table_has_a_line_for_each_model_of_the_parameters"' for name in ('href="#', 'id="'))
-    assert (html.count(link), html.count(anchor)) == (2, 1)
-    assert "readme.update(check=False)" in re.sub("<[^>]+>", "", html.partition(anchor)[2])
+    assert (page.count(link), page.count(anchor)) == (2, 1)
+    assert "readme.update(check=False)" in re.sub("<[^>]+>", "", page.partition(anchor)[2])
+
+
+NASTY = r"a <b>&|*_$x_{$ [c](d) `e` @eq:f [@g] $$"
+SHOWN = """# Index
+
+``` {{.python .exec output="markdown"}}
+import os
+
+os.chdir({project!r})
+from publishing import results
+
+print(results.models())
+print()
+print(results.figure_of_first_model("predictions.png", "digits"))
+print()
+print(results.data(results.REPRODUCTIONS))
+```
+"""
+
+
+@pytest.mark.usefixtures("npm")
+def test_names_are_shown_as_they_stand(tmp_path: Path, write_parameters: Write) -> None:
+    row = {"split": "kaggle", "layer_sizes": [784, 10], "learning_rate": 1, "updates": 9, "seed": 0}
+    part = {"accuracy": 0.5, "interval": [0.4, 0.6], "cross_entropy": 1}
+    head = {"dataset": NASTY, "notes": [NASTY]}
+    project = tmp_path / "project"
+    for name, text in (
+        ("metrics/_a_.json", json.dumps({**head, "train": part, "held_out": None, "test": part})),
+        ("metrics/reproductions.json", json.dumps({**head, "claims": []})),
+        ("figures/_a_/predictions.png", ""),
+        ("docs/figures/_a_/predictions.png", ""),
+    ):
+        path = (tmp_path if name.startswith("docs") else project) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    write_parameters(project, {"models": {"_a_": row}})
+    process = _build(tmp_path, SHOWN.format(project=str(project)))
+    assert process.returncode == 0, process.stderr
+    page = (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    (alternative,) = re.findall(r'<img alt="([^"]*)"', page)
+    text = html.unescape(re.sub("<[^>]*>", "", page))
+    assert html.unescape(alternative) == "_a_: digits"
+    assert text.count(NASTY) == 4
+
+
+@pytest.mark.usefixtures("npm")
+def test_a_mixture_of_runs_fails_a_build_and_names_the_command(tmp_path: Path, write_parameters: Write) -> None:
+    project = tmp_path / "project"
+    (project / "metrics").mkdir(parents=True)
+    (project / "metrics/reproductions.json").write_text("{}", encoding="utf-8")
+    write_parameters(project, {})
+    (project / "hook.py").write_text(
+        "from pathlib import Path\nfrom publishing import blocks\n"
+        f"blocks.ROOT = Path({str(project)!r})\nfrom publishing.site import on_pre_build\n",
+        encoding="utf-8",
+    )
+    (project / "mkdocs.yml").write_text("site_name: a\nplugins: []\nhooks: [hook.py]\n", encoding="utf-8")
+    (project / "docs").mkdir()
+    (project / "docs/index.md").write_text("# A\n", encoding="utf-8")
+    process = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build"],
+        check=False,
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert process.returncode != 0
+    assert "metrics/reproductions.json: dvc.lock has no stage that made it\n" in process.stderr
+    assert "`dvc repro` makes it so" in process.stderr
+    assert not (project / "site/index.html").exists()

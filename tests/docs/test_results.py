@@ -11,6 +11,8 @@ import pytest
 from publishing import results
 from publishing.blocks import ROOT
 from stages import schema
+from stages.measurements import ABLATIONS as ABLATIONS_FILE
+from stages.measurements import REPRODUCTIONS
 from tests.networks import layer_rows
 
 Write = Callable[[Path, Mapping[str, Any]], None]
@@ -147,7 +149,7 @@ def test_verdicts_are_counted_and_linked(measured: Path) -> None:
     assert text.startswith("Of 3 claims: 1 claimed below what is measured, 1 contradicted, 1 consistent.\n\n| ")
     assert rows(text)[2:] == [
         ["[W1.1](#w1-1)", "It reaches 85\u00a0%.", "claimed below what is measured"],
-        ["[W2.1](#w2-1)", r"More \| is \[better\](x).", "contradicted"],
+        ["[W2.1](#w2-1)", "More &#124; is &#91;better&#93;(x).", "contradicted"],
         ["[W2.2](#w2-2)", "Divide.", "consistent"],
     ]
 
@@ -172,7 +174,7 @@ def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
 
 def test_a_difference_is_told_from_a_number_and_a_share_from_a_plain_number(measured: Path) -> None:
     claim = section(results.claims(), "w2-1")
-    assert r"Less\_is\_more." in claim
+    assert "Less&#95;is&#95;more." in claim
     head, _, gain, cost = rows(claim)
     assert "Claimed" not in head
     assert gain[3] == "-2.00\u00a0% to -1.00\u00a0% for the mean"
@@ -193,7 +195,7 @@ def test_errors_have_their_numbers_and_the_page_that_explains_them(measured: Pat
     text = results.errors("code")
     assert text.startswith("#### E1, in W1 and W2 {#e1}\n\nOne sum.\n\nIt fails a check. Explained in [")
     assert "](derivations/affine.md)." in text
-    assert rows(text)[2:] == [["error", "0.62", "&lt; 1e-9"], ["end", r"a\|b", ""]]
+    assert rows(text)[2:] == [["error", "0.62", "&#60; 1e-9"], ["end", "a&#124;b", ""]]
     assert "{#e2}" not in text
 
 
@@ -205,14 +207,14 @@ def test_an_error_without_measurement_says_so(measured: Path) -> None:
 
 
 def test_the_data_is_named_with_its_notes(measured: Path) -> None:
-    assert results.data(results.ABLATIONS) == "Data: MNIST. Few images."
+    assert results.data(ABLATIONS_FILE) == "Data: MNIST. Few images."
 
 
 def test_every_anchor_is_there_before_anything_is_measured(folder: Path) -> None:
     text = "\n".join([results.claims(), results.errors("code"), results.errors("text"), results.warnings()])
     assert re.findall(r"{#([\w-]+)}", text) == ["w1", "w1-1", "w2", "w2-1", "e1", "e2", "w2-2"]
     assert [row[2] for row in rows(results.verdicts())[2:]] == ["not measured yet"] * 3
-    for path in (results.REPRODUCTIONS, results.ABLATIONS):
+    for path in (REPRODUCTIONS, ABLATIONS_FILE):
         assert f"`{path}` is not there yet; `make repro` makes it." in text
         assert results.data(path) == f"`{path}` is not there yet; `make repro` makes it."
 

