@@ -25,6 +25,7 @@ from stages.figures import BLUE
 from stages.nn.network import Network
 from stages.parameters import Model
 from stages.predict import Sample, draw_explanation, from_test_part, hidden_activations
+from tests import photographs
 
 ROOT = Path(__file__).parent.parent
 TEST_IMAGES = 20
@@ -277,3 +278,50 @@ def test_a_file_has_the_name_in_its_error() -> None:
     Image.new("RGB", (50, 60), "white").save("empty.png")
     with pytest.raises(UserError, match=r"^empty\.png: is empty"):
         predict.from_file(Path("empty.png"))
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_folder_stands_for_its_images(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("notes.txt").write_text("not an image")
+    Path("sub.png").mkdir()
+    call(monkeypatch, "means", ".")
+    assert list(rows_of(capsys.readouterr().out)) == [f"{k}.png" for k in range(10)]
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_folder_without_images_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("none").mkdir()
+    with pytest.raises(SystemExit, match=r"none: no image is in this folder; put files in it that end in \.png"):
+        call(monkeypatch, "means", "none", "2.png")
+    assert list(rows_of(capsys.readouterr().out)) == ["2.png"]
+    shutil.copyfile("2.png", "none/2.PNG")
+    call(monkeypatch, "means", "none")
+    assert list(rows_of(capsys.readouterr().out)) == ["none/2.PNG"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_line_says_what_was_done_and_one_what_is_doubted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    four, seven = (photographs.coverage(draw_digits()[0][k]) for k in (4, 7))
+    sheet = photographs.plain().painted(photographs.placed(four, 0.4, column=0.27), photographs.BLACK)
+    sheet.lit(photographs.shade(0.5)).photograph().save("shaded.png")
+    sheet.painted(photographs.placed(seven, 0.4, column=0.75), photographs.BLACK).photograph().save("both.png")
+    call(monkeypatch, "means", "2.png", "shaded.png", "both.png")
+    shaded, both = capsys.readouterr().out.splitlines()[-2:]
+    assert shaded.startswith("shaded.png: the light was evened out, which falls to ")
+    assert both == "both.png: warning: looks like two digits; cut one of them out"
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_model_that_is_not_finite_predicts_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, description, dataset = models.load(Path("models/means.npz"))
+    network.parameters["b1"][3] = np.nan
+    models.save(Path("models/means.npz"), network, description, dataset)
+    with pytest.raises(SystemExit, match=r"models/means\.npz: .*b1 is not finite everywhere"):
+        call(monkeypatch, "means", "2.png")
+    assert capsys.readouterr().out == ""
