@@ -40,7 +40,7 @@ def load(path: Path) -> tuple[Network, Model, str]:
     Raises
     ------
     UserError
-        If the file is missing, cannot be read or does not hold the network that it describes.
+        If the file is missing, cannot be read or does not hold the network that it describes, in finite numbers.
     """
     try:
         arrays = load_archive(path)
@@ -52,10 +52,13 @@ def load(path: Path) -> tuple[Network, Model, str]:
             expected |= {f"W{l}": f"float32 of shape {units, inputs}", f"b{l}": f"float32 of shape {units, 1}"}
         if found != expected:  # before memory is taken for a network of these sizes
             raise ValueError(f"it has {found}, not {expected}")
+        dataset = str(description["dataset"])
         network = build_network(row, np.random.default_rng(row.seed))
         for name, theta in network.parameters.items():
             theta[...] = arrays[name]
-        return network, row, str(description["dataset"])
+            if not np.isfinite(theta).all():
+                raise ValueError(f"{name} is not finite everywhere")
+        return network, row, dataset
     except FileNotFoundError:
         raise missing(path) from None
     except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError, OSError) as error:

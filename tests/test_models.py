@@ -88,3 +88,27 @@ def test_a_truncated_or_foreign_or_missing_file_is_an_error(path: Path) -> None:
     path.unlink()
     with pytest.raises(UserError, match="not there; run `dvc repro`"):
         models.load(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["W1", "b2"])
+def test_weights_that_are_not_finite_are_an_error(path: Path, name: str, value: float) -> None:
+    array = models.load(path)[0].parameters[name]
+    array[1, 0] = value
+    rewrite(path, **{name: array})
+    with pytest.raises(
+        UserError, match=rf"m\.npz: not a model .*{name} is not finite .*; delete it and run `dvc repro`"
+    ):
+        models.load(path)
+
+
+def test_deleting_it_and_making_it_anew_helps_a_damaged_file(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:100])
+    with pytest.raises(UserError, match="delete it and run `dvc repro`"):
+        models.load(path)
+    path.unlink()
+    with pytest.raises(UserError, match="run `dvc repro`, which makes it"):
+        models.load(path)
+    models.save(path, models.build_network(ROW, np.random.default_rng(2)), ROW, "MNIST")
+    models.load(path)
