@@ -91,7 +91,7 @@ def load(path: Path) -> Trained:
     Raises
     ------
     UserError
-        If the file is missing, cannot be read or does not hold the network that it describes.
+        If the file is missing, cannot be read or does not hold the network that it describes, in finite numbers.
     """
     try:
         arrays = load_archive(path)
@@ -100,12 +100,12 @@ def load(path: Path) -> Trained:
         height, width, channels = map(int, description["shape"])
         form = Form((height, width, channels), tuple(map(str, description["classes"])))
         rng = np.random.default_rng(row.seed)
-        _compare(
-            arrays, build_network(row, form, Outline(rng)).kept
-        )  # before memory is taken for a network of these sizes
+        _compare(arrays, build_network(row, form, Outline(rng)).kept)  # before memory is taken for these sizes
         network = build_network(row, form, Start(rng))
         for name, array in network.kept.items():
             array[...] = arrays[name]
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} is not finite everywhere")
         label = str(description["dataset"])
     except FileNotFoundError:
         raise missing(path) from None

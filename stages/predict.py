@@ -40,6 +40,10 @@ class Sample:
         As the network sees it.
     label : int or None
         The digit that it is, where that is known.
+    done : sequence of str
+        What had to be done to find the digit in the image.
+    doubts : sequence of str
+        Why it may be no digit, or not all of one.
     """
 
     name: str
@@ -47,15 +51,29 @@ class Sample:
     image: Image.Image
     x: Array
     label: int | None = None
+    done: Sequence[str] = ()
+    doubts: Sequence[str] = ()
 
 
 def from_file(path: Path) -> Sample:
     """Return an image file, brought into MNIST's form; raise UserError if it is no such file or empty."""
     image = drawings.read(path)
     try:
-        return Sample(str(path), path.stem, image, drawings.normalize(image))
+        digit = drawings.find(image)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+    return Sample(str(path), path.stem, image, digit.x, done=digit.done, doubts=digit.doubts)
+
+
+def files(path: Path) -> list[Path]:
+    """Return the images in a folder, sorted, or the path itself if it is none; raise UserError if there are none."""
+    if not path.is_dir():
+        return [path]
+    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in drawings.FORMATS}
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
+    if not found:
+        raise UserError(f"{path}: no image is in this folder; put files in it that end in .png, .jpg or the like")
+    return found
 
 
 def from_test_part(split: str, index: int) -> Sample:
@@ -87,6 +105,12 @@ def table(samples: Sequence[Sample], P: Array) -> str:
     last = ["prediction", *(f"{k}{truth}" for k, truth in zip(P.argmax(axis=0), truths, strict=True))]
     width = max(map(len, names))
     return "\n".join(f"{a:{width}}{b}   {c}" for a, b, c in zip(names, numbers, last, strict=True))
+
+
+def remarks(sample: Sample) -> list[str]:
+    """Return what was done to find the digit, and each reason to doubt that it is one."""
+    done = ["; ".join(sample.done)] if sample.done else []
+    return [f"{printable(sample.name)}: {text}" for text in [*done, *(f"warning: {text}" for text in sample.doubts)]]
 
 
 def printable(text: str) -> str:
@@ -147,15 +171,23 @@ def predict(name: str, paths: Sequence[Path], test_index: int | None, explained:
     model = models.load(Path("models") / f"{name}.npz")
     samples = [] if test_index is None else [from_test_part(model.row.split, test_index)]
     problems = []
-    for path in paths:
+    for given in paths:
         try:
-            samples.append(from_file(path))
+            found = files(given)
         except UserError as error:
             problems.append(printable(str(error)))
+            continue
+        for path in found:
+            try:
+                samples.append(from_file(path))
+            except UserError as error:
+                problems.append(printable(str(error)))
     title = f"{name} on {model.dataset}"
     if samples:
         print(f"{title}, probabilities in percent\n")
         print(table(samples, softmax(model.network.forward(np.stack([sample.x for sample in samples], axis=1)))))
+        said = [remark for sample in samples for remark in remarks(sample)]
+        print(*(["", *said] if said else []), sep="\n", end="\n" if said else "")
     if samples and explained:
         print()
         times = Counter[str]()
@@ -178,7 +210,7 @@ def main() -> None:
         nargs="*",
         type=Path,
         metavar="IMAGE",
-        help=f"a digit on a plain ground: {', '.join(drawings.FORMATS)}",
+        help=f"a drawn or photographed digit, or a folder of them: {', '.join(drawings.FORMATS)}",
     )
     parser.add_argument("--test-index", type=int, metavar="N", help="show image N of the test part (from 0) instead")
     parser.add_argument("--explain", action="store_true", help=f"draw how the network comes to it, in {FOLDER}/")

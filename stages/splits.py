@@ -88,7 +88,10 @@ def load_part(split: str, part: str) -> tuple[NDArray[np.float32], NDArray[np.in
     m = load_description(split).parts[part]
     if not m:
         return None
-    X: NDArray[Any] = read_array(directory(split) / f"X_{part}.npy", (PIXELS, m), np.float32)
+    images_path = directory(split) / f"X_{part}.npy"
+    X: NDArray[Any] = read_array(images_path, (PIXELS, m), np.float32)
+    if not (X.min() >= 0 and X.max() <= 1):  # which NaN is not either
+        raise UserError(f"{images_path}: has values outside of [0, 1]; delete it and run `dvc repro`")
     labels_path = directory(split) / f"y_{part}.npy"
     y = read_array(labels_path, (m,), np.uint8)
     if y.max() >= CLASSES:

@@ -1,5 +1,6 @@
 """Images of digits, in many forms: each comes out as MNIST would have it, or as one clear error."""
 
+import functools
 import io
 import struct
 import zlib
@@ -12,9 +13,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from stages.drawings import BOX, CENTER, FORMATS, NOISE, SHRUNK, normalize, read
+from stages.drawings import BOX, CENTER, FORMATS, NOISE, SHRUNK, find, normalize, read
 from stages.drawn_digits import draw_digits
 from stages.errors import UserError
+from tests import photographs
+from tests.photographs import Field, Scene, outside, placed, plain, shade, squared, vignette
 
 Column = NDArray[np.float32]
 STEP = 1 / 255 + 1e-6  # one step of 8 bits
@@ -306,3 +309,159 @@ def test_a_damaged_file_is_at_most_an_error(format_: str, seven: Image.Image, tm
             errors.append(str(error))
     assert errors
     assert all(error.startswith(f"{path}: ") for error in errors)
+
+
+def written(mask: Field, ink: photographs.Color = photographs.BLACK, **place: float) -> Scene:
+    """Return a sheet of paper with a digit."""
+    return plain().painted(placed(mask, **place), ink)
+
+
+BLUE, PALE, TABLE, CHALK = (0.15, 0.2, 0.6), (0.65, 0.72, 0.85), photographs.TABLE, (0.85, 0.85, 0.8)
+PHOTOGRAPHS: dict[str, tuple[Callable[[Field], Image.Image], str]] = {
+    "plain": (lambda mask: written(mask).photograph(), ""),
+    "shade of 30 %": (lambda mask: written(mask).lit(shade(0.3)).photograph(), "light"),
+    "shade of 50 %": (lambda mask: written(mask).lit(shade(0.5)).photograph(), "light"),
+    "shade of 70 %": (lambda mask: written(mask).lit(shade(0.7, angle=2)).photograph(), "light"),
+    "vignette": (lambda mask: written(mask).lit(vignette()).photograph(), "light"),
+    "shadow": (lambda mask: written(mask).lit(photographs.shadow()).photograph(), "light"),
+    "ruled": (
+        lambda mask: plain().painted(photographs.ruled(2), PALE).painted(placed(mask), BLUE).photograph(),
+        "",
+    ),
+    "squared": (lambda mask: plain().painted(squared(-2), PALE).painted(placed(mask), BLUE).photograph(), ""),
+    "squared in dark": (
+        lambda mask: plain().painted(squared(1), (0.45, 0.5, 0.6)).painted(placed(mask), BLUE).photograph(),
+        "lines that cross it",
+    ),
+    "frame": (lambda mask: written(mask).painted(photographs.frame(0.8, 0.8), BLUE).photograph(), "left out"),
+    "frame askew": (
+        lambda mask: written(mask).painted(photographs.frame(0.8, 0.8, 12, degrees=3), BLUE).photograph(),
+        "left out",
+    ),
+    "frame that goes on": (
+        lambda mask: written(mask).painted(photographs.frame(1.6, 0.8), BLUE).photograph(),
+        "left out",
+    ),
+    "edge at one side": (
+        lambda mask: written(mask).painted(outside(2, 1, column=0.35, degrees=2), TABLE).photograph(),
+        "light",
+    ),
+    "edge all around": (
+        lambda mask: written(mask, height=0.4).painted(outside(0.75, 0.75, degrees=4), TABLE).photograph(),
+        "light",
+    ),
+    "noise": (lambda mask: written(mask).photograph(noise=0.06), ""),
+    "blur": (lambda mask: written(mask).photograph(blur=6), ""),
+    "coarse JPEG": (lambda mask: written(mask).photograph(quality=10), ""),
+    "chalk": (
+        lambda mask: plain((0.13, 0.2, 0.17)).painted(placed(mask), CHALK).lit(shade(0.6)).photograph(),
+        "light",
+    ),
+    "red ink": (lambda mask: written(mask, (0.8, 0.1, 0.1)).lit(shade(0.5)).photograph(), "light"),
+    "green on yellow": (
+        lambda mask: plain((0.95, 0.85, 0.3)).painted(placed(mask), (0.1, 0.5, 0.2)).lit(shade(0.5)).photograph(),
+        "light",
+    ),
+    "small": (lambda mask: written(mask, height=0.15).lit(vignette()).photograph(), "light"),
+    "all at once": (
+        lambda mask: (
+            plain()
+            .painted(squared(2), PALE)
+            .painted(placed(mask, 0.4), BLUE)
+            .painted(outside(0.8, 0.8, degrees=4), TABLE)
+            .lit(shade(0.5))
+            .photograph(0.02, 1.5, 50)
+        ),
+        "light",
+    ),
+}
+
+
+@functools.cache
+def clean() -> list[Column]:
+    """Return the drawings in MNIST's form."""
+    return [normalize(image) for image in IMAGES]
+
+
+def nearest(x: Column) -> int:
+    """Return the label of the clean drawing that is nearest."""
+    return int(LABELS[np.argmin([distance(x, drawing) for drawing in clean()])])
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_a_photographed_digit_is_found(name: str) -> None:
+    photograph, word = PHOTOGRAPHS[name]
+    for drawn in (13, 25):
+        digit = find(photograph(photographs.coverage(IMAGES[drawn])))
+        assert nearest(digit.x) == LABELS[drawn]
+        assert digit.doubts == []
+        assert word in "; ".join(digit.done)
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_on_a_plain_ground_nothing_is_to_be_done(image: Image.Image) -> None:
+    digit = find(image)
+    assert (digit.done, digit.doubts) == ([], [])
+    assert np.array_equal(digit.x, normalize(image))
+
+
+SEVEN, TWO = photographs.coverage(IMAGES[7]), photographs.coverage(IMAGES[12])
+DOUBTFUL: dict[str, tuple[Scene, str, Scene]] = {  # an image, what is said of it, and an image made by that advice
+    "two beside": (
+        written(SEVEN, height=0.4, column=0.27).painted(placed(TWO, 0.4, column=0.75), BLUE),
+        "looks like two digits; cut one of them out",
+        written(SEVEN, height=0.4, column=0.27),
+    ),
+    "two one above the other": (
+        written(SEVEN, height=0.35, row=0.25).painted(placed(TWO, 0.35, row=0.75), BLUE),
+        "looks like two digits; cut one of them out",
+        written(SEVEN, height=0.35, row=0.25),
+    ),
+    "at the border": (
+        written(SEVEN, row=0.2).lit(shade(0.5)),
+        "touches the border, so a part may be missing; give an image with some ground on each side",
+        written(SEVEN, row=0.4).lit(shade(0.5)),
+    ),
+    "a blot": (
+        plain().painted((np.hypot(*photographs.turned(0)) < 60).astype(float), BLUE),
+        "is thicker than a line of a pen; give an image of one digit, on ground of one color",
+        written(SEVEN),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_what_may_be_no_digit_is_said_and_the_advice_helps(name: str) -> None:
+    scene, doubt, advised = DOUBTFUL[name]
+    assert find(scene.photograph()).doubts == [doubt]
+    digit = find(advised.photograph())
+    assert digit.doubts == []
+    assert nearest(digit.x) == 7
+
+
+def test_more_contrast_helps_an_empty_image() -> None:
+    faint = plain().painted(placed(SEVEN), [0.95 * color for color in photographs.PAPER])
+    with pytest.raises(UserError, match=r"is empty: .*; draw a digit with more contrast"):
+        find(faint.photograph(noise=0))
+    assert nearest(find(written(SEVEN).photograph(noise=0)).x) == 7
+
+
+def test_shrinking_or_cutting_helps_a_huge_image(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    huge = IMAGES[7].convert("1").resize((7000, 10_000))
+    huge.save(path)
+    with pytest.raises(UserError, match="shrink it, or cut the digit out"):
+        read(path)
+    for mended in (huge.resize((700, 1000)), huge.crop((500, 500, 6900, 7500))):
+        mended.save(path)
+        assert nearest(normalize(read(path))) == 7
+
+
+def test_another_format_helps_a_file_that_cannot_be_read(seven: Image.Image, column: Column, tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    seven.convert("F").save(path)
+    with pytest.raises(UserError, match="save it anew, as a PNG for example"):
+        read(path)
+    assert np.array_equal(prepare(seven, tmp_path / "image.png"), column)
+    for format_ in FORMATS:
+        prepare(seven, path, format=format_)

@@ -160,3 +160,27 @@ def test_a_file_of_the_old_form_is_refused_with_the_new_form_of_its_row(path: Pa
         caught.value
     )
     assert str(caught.value).endswith("delete it and run `dvc repro`")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["0.W", "2.b"])
+def test_weights_that_are_not_finite_are_an_error(path: Path, name: str, value: float) -> None:
+    array = models.load(path).network.parameters[name]
+    array[1, 0] = value
+    rewrite(path, **{name: array})
+    with pytest.raises(
+        UserError, match=rf"m\.npz: not a model .*{name} is not finite .*; delete it and run `dvc repro`"
+    ):
+        models.load(path)
+
+
+def test_deleting_it_and_making_it_anew_helps_a_damaged_file(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:100])
+    with pytest.raises(UserError, match="delete it and run `dvc repro`"):
+        models.load(path)
+    path.unlink()
+    with pytest.raises(UserError, match="run `dvc repro`, which makes it"):
+        models.load(path)
+    models.save(path, network_of(ROW, 2), ROW, FORM, "MNIST")
+    models.load(path)

@@ -22,9 +22,13 @@ from stages.drawings import normalize, read
 from stages.drawn_digits import draw_digits
 from stages.errors import UserError, run
 from stages.figures import BLUE
+from stages.mnist import FORM
 from stages.nn.network import Network
+from stages.nn.softmax import softmax
 from stages.parameters import Model
 from stages.predict import Sample, draw_explanation, from_test_part, hidden_activations
+from tests import photographs
+from tests.networks import layer_rows
 
 ROOT = Path(__file__).parent.parent
 TEST_IMAGES = 20
@@ -33,7 +37,7 @@ TEST_IMAGES = 20
 def row(**keys: Any) -> Model:
     """Return a row of params.yaml."""
     return Model.model_validate(
-        {"split": "kaggle", "layer_sizes": [784, 6, 10], "learning_rate": 0.1, "updates": 1, "seed": 0} | keys
+        {"split": "kaggle", "layers": layer_rows(6), "learning_rate": 0.1, "updates": 1, "seed": 0} | keys
     )
 
 
@@ -43,7 +47,7 @@ def nearest_mean(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Networ
     It maximizes -|x - mean|² = 2 mean·x - |mean|² - |x|², of which the last term is the same for all digits.
     """
     means = np.stack([images[labels == k].mean(axis=0) for k in range(10)]) / 255
-    network = models.build_network(row(layer_sizes=[784, 10]), np.random.default_rng(0))
+    network = models.start_network("means", row(layers=layer_rows()), FORM, np.random.default_rng(0))
     W, b = network.parameters.values()
     W[...] = 2 * means
     b[...] = -np.square(means).sum(axis=1, keepdims=True)
@@ -58,17 +62,17 @@ def trained(
 ) -> Path:
     """Return a project with trained models and an untrained one, a test part of 20 digits, and 0.png to 9.png."""
     rows = {
-        "means": row(layer_sizes=[784, 10]),
-        "hidden": row(layer_sizes=[784, 6, 4, 10]),
+        "means": row(layers=layer_rows()),
+        "hidden": row(layers=layer_rows(6, 4)),
         "untrained": row(),
         "no-test": row(split="standard"),
     }
     write_parameters(project, {"models": {name: model.model_dump(mode="json") for name, model in rows.items()}})
     images, labels = digits
-    models.save(Path("models/means.npz"), nearest_mean(images, labels), rows["means"], "digits")
+    models.save(Path("models/means.npz"), nearest_mean(images, labels), rows["means"], FORM, "digits")
     for name in ("hidden", "no-test"):
-        network = models.build_network(rows[name], np.random.default_rng(0))
-        models.save(Path(f"models/{name}.npz"), network, rows[name], "digits")
+        network = models.start_network(name, rows[name], FORM, np.random.default_rng(0))
+        models.save(Path(f"models/{name}.npz"), network, rows[name], FORM, "digits")
     for split, size in (("kaggle", TEST_IMAGES), ("standard", 0)):
         parts = dict.fromkeys(splits.PARTS, 0) | {"test": size}
         write_json(splits.directory(split) / "split.json", {"dataset": "digits", "parts": parts, "notes": []})
@@ -100,9 +104,9 @@ def test_the_table_shows_ten_probabilities_and_the_prediction(
     assert output.startswith("means on digits, probabilities in percent\n")
     rows = rows_of(output)
     assert list(rows) == [f"{k}.png" for k in range(10)]
-    network, _, _ = models.load(Path("models/means.npz"))
+    network = models.load(Path("models/means.npz")).network
     for name, (*percents, prediction) in rows.items():
-        p = network.probabilities(normalize(read(Path(name)))[:, np.newaxis])[:, 0]
+        p = softmax(network.forward(normalize(read(Path(name)))[:, np.newaxis]))[:, 0]
         assert np.allclose(np.array(percents, float), 100 * p, atol=0.051)
         assert int(prediction) == p.argmax()
     right = sum(name == f"{prediction}.png" for name, (*_, prediction) in rows.items())
@@ -126,7 +130,7 @@ def test_a_test_image_instead(
     sample = from_test_part("kaggle", index)
     assert np.array_equal(np.asarray(sample.image).ravel(), digits[0][index])
     assert np.array_equal(sample.x, digits[0][index] / np.float32(255))
-    network, _, _ = models.load(Path("models/means.npz"))
+    network = models.load(Path("models/means.npz")).network
     assert int(prediction) == network.forward(sample.x[:, np.newaxis]).argmax()
 
 
@@ -225,7 +229,8 @@ def test_another_process_prints_and_draws_the_same(
 
 def test_hidden_activations_are_those_of_each_layer() -> None:
     rng = np.random.default_rng(0)
-    network = models.build_network(row(layer_sizes=[784, 6, 4, 10], activation="tanh", dropout=0.5), rng, np.float64)
+    layers = layer_rows(6, 4, activation="tanh", dropout=0.5)
+    network = models.start_network("m", row(layers=layers), FORM, rng, np.float64)
     x = rng.random(784)
     W1, b1, W2, b2, _, _ = network.parameters.values()
     first = np.tanh(W1 @ x + b1[:, 0])
@@ -277,3 +282,50 @@ def test_a_file_has_the_name_in_its_error() -> None:
     Image.new("RGB", (50, 60), "white").save("empty.png")
     with pytest.raises(UserError, match=r"^empty\.png: is empty"):
         predict.from_file(Path("empty.png"))
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_folder_stands_for_its_images(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("notes.txt").write_text("not an image")
+    Path("sub.png").mkdir()
+    call(monkeypatch, "means", ".")
+    assert list(rows_of(capsys.readouterr().out)) == [f"{k}.png" for k in range(10)]
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_folder_without_images_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("none").mkdir()
+    with pytest.raises(SystemExit, match=r"none: no image is in this folder; put files in it that end in \.png"):
+        call(monkeypatch, "means", "none", "2.png")
+    assert list(rows_of(capsys.readouterr().out)) == ["2.png"]
+    shutil.copyfile("2.png", "none/2.PNG")
+    call(monkeypatch, "means", "none")
+    assert list(rows_of(capsys.readouterr().out)) == ["none/2.PNG"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_line_says_what_was_done_and_one_what_is_doubted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    four, seven = (photographs.coverage(draw_digits()[0][k]) for k in (4, 7))
+    sheet = photographs.plain().painted(photographs.placed(four, 0.4, column=0.27), photographs.BLACK)
+    sheet.lit(photographs.shade(0.5)).photograph().save("shaded.png")
+    sheet.painted(photographs.placed(seven, 0.4, column=0.75), photographs.BLACK).photograph().save("both.png")
+    call(monkeypatch, "means", "2.png", "shaded.png", "both.png")
+    shaded, both = capsys.readouterr().out.splitlines()[-2:]
+    assert shaded.startswith("shaded.png: the light was evened out, which falls to ")
+    assert both == "both.png: warning: looks like two digits; cut one of them out"
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_model_that_is_not_finite_predicts_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = models.load(Path("models/means.npz"))
+    model.network.parameters["0.b"][3] = np.nan
+    models.save(Path("models/means.npz"), model.network, model.row, FORM, model.dataset)
+    with pytest.raises(SystemExit, match=r"models/means\.npz: .*0\.b is not finite everywhere"):
+        call(monkeypatch, "means", "2.png")
+    assert capsys.readouterr().out == ""

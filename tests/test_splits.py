@@ -111,3 +111,12 @@ def test_a_foreign_description_is_an_error(changes: dict[str, Any], folder: Path
     describe(folder, changes)
     with pytest.raises(UserError, match=r"split\.json: not the description of a split"):
         splits.load_description("small")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 1.5])
+def test_pixels_outside_of_their_range_are_an_error(value: float, folder: Path) -> None:
+    X = np.load(folder / "X_train.npy")
+    X[3, 1] = value
+    np.save(folder / "X_train.npy", X)
+    with pytest.raises(UserError, match=r"X_train\.npy: has values outside of \[0, 1\]; delete it and run `dvc repro`"):
+        splits.load_part("small", "train")
