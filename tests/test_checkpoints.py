@@ -181,9 +181,10 @@ def test_a_checkpoint_is_written_only_now_and_then(monkeypatch: pytest.MonkeyPat
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     checkpoint, _, _ = start()
+    now += 9.5
     checkpoint.save_now_and_then()
     assert not checkpoint.path.exists()
-    now += checkpoints.SECONDS
+    now += 0.5
     checkpoint.save_now_and_then()
     assert checkpoint.path.exists()
     checkpoint.remove()

@@ -115,7 +115,7 @@ def test_an_interrupted_training_goes_on_and_leaves_no_checkpoint(
 ) -> None:
     train("w3-relu-10")
     third = pd.read_csv(OUTPUTS[1])["update"][2]
-    assert f"goes on at update {third}" in capsys.readouterr().err
+    assert f"goes on at update {third}, from {CHECKPOINT}\n" in capsys.readouterr().err
     assert [path.read_bytes() for path in OUTPUTS] == interrupted
     assert not CHECKPOINT.exists()
 
@@ -129,7 +129,7 @@ def test_a_training_on_other_examples_begins_anew(array: str, part: str, capsys:
     examples[..., 0] = 1 - examples[..., 0] if array == "X" else 9 - examples[0]
     np.save(path, examples)
     train("w3-relu-10")
-    assert f"{CHECKPOINT} is not used" in capsys.readouterr().err
+    assert f"{CHECKPOINT} is not used: made from other parameters, data or code\n" in capsys.readouterr().err
 
 
 def test_early_stopping_watches_the_validation_part(prepared: Prepare) -> None:

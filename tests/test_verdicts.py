@@ -2,7 +2,6 @@ import math
 
 import pytest
 
-from stages import verdicts
 from stages.verdicts import Difference, Number, confidence_interval, overall, prediction_interval, shown, summary
 
 # Two-sided 95 % points of Student's t, as tables have them, by degrees of freedom.
@@ -44,6 +43,12 @@ def test_a_number_is_compared_with_the_interval_widened_by_its_rounding(
     assert Number("accuracy", THREE, "share", claimed, rounding, False).verdict == "not testable as stated"
 
 
+def test_a_number_is_a_share_and_claimed_exactly_unless_it_says_otherwise() -> None:
+    number = Number("accuracy", THREE, claimed=0.85 + REACH + 0.001)
+    assert number.verdict == "claimed above what is measured"
+    assert summary(number)["unit"] == summary(Difference("gain", THREE))["unit"] == "share"
+
+
 def test_a_number_that_nobody_claims_has_no_verdict() -> None:
     assert Number("accuracy", THREE).verdict is None
 
@@ -70,6 +75,8 @@ def test_a_difference_must_be_above_0(values: list[float], verdict: str) -> None
         ([0.007, 0.009, 0.011], "not confirmed"),
         ([0.04, 0.041, 0.042], "contradicted"),
         ([-0.04, -0.041, -0.042], "contradicted"),
+        ([0.01, 0.01], "not confirmed"),
+        ([-0.01, -0.01], "not confirmed"),
     ],
 )
 def test_no_difference_is_one_that_is_surely_small(values: list[float], verdict: str) -> None:
@@ -97,7 +104,7 @@ def test_parts_make_a_whole(parts: list[str], verdict: str) -> None:
 
 
 def test_a_summary_has_the_spread_the_claim_and_the_verdict() -> None:
-    low, high = (round(end, verdicts.DIGITS) for end in prediction_interval(THREE))
+    low, high = (round(end, 6) for end in prediction_interval(THREE))
     assert summary(Number("accuracy", THREE, "share", 0.9, 0.0005)) == {
         "quantity": "accuracy",
         "unit": "share",
@@ -113,5 +120,5 @@ def test_a_summary_has_the_spread_the_claim_and_the_verdict() -> None:
     }
     assert "claimed" not in summary(Number("accuracy", THREE))
     difference = summary(Difference("gain", THREE))
-    assert difference["interval"] == [round(end, verdicts.DIGITS) for end in confidence_interval(THREE)]
+    assert difference["interval"] == [round(end, 6) for end in confidence_interval(THREE)]
     assert difference["verdict"] == "consistent"
