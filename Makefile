@@ -10,7 +10,7 @@ help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
 
 repro: .git .venv/.run .dvc/tmp/vega.js ## run what has changed of the pipeline: data, models, metrics, figures
-	@.venv/bin/python -m stages.parameters
+	@.venv/bin/python -m stages.shared.parameters
 	@if grep -qs '"fallback": true' data/raw/source.json; then .venv/bin/python -m dvc repro --force --single-item fetch; fi
 	@.venv/bin/python -m reviewing.recording
 
@@ -52,10 +52,10 @@ format: .venv/.dev ## format the code
 	@.venv/bin/python -m ruff format
 
 readme: .venv/.run ## write the results in README.md from metrics/ and figures/
-	@.venv/bin/python -m stages.readme
+	@.venv/bin/python -m publishing.readme
 
 check-readme: .venv/.run ## check that README.md shows what is in metrics/ and figures/
-	@.venv/bin/python -m stages.readme --check
+	@.venv/bin/python -m publishing.readme --check
 
 compile := .venv/bin/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-header
 compile_hashed := $(compile) --generate-hashes pyproject.toml

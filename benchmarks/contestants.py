@@ -76,7 +76,7 @@ def bare_products(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
 
 def plain_loop(work: Work, X: Images, y: Labels, dtype: type[np.floating[Any]]) -> tuple[Train, Predict]:
     """Train as the write-ups print it: always on the full batch, a new array at every step."""
-    from stages import as_printed
+    from stages.claims import as_printed
 
     parameters = as_printed.uniform(list(work.layer_sizes), np.random.default_rng(0), dtype)
     X = np.ascontiguousarray(X, dtype)

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts import write_json
-from stages.errors import UserError, run
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.cross_entropy import cross_entropy_gradient
@@ -28,6 +26,8 @@ from stages.nn.network import perceptron
 from stages.nn.one_hot import one_hot
 from stages.nn.softmax import softmax, softmax_backward
 from stages.nn.training import loss_and_gradients
+from stages.shared.artifacts import write_json
+from stages.shared.errors import UserError, run
 
 RESULTS = Path("benchmarks/gradients.json")
 SIZES = (5, 8, 7, 6, 4)

@@ -25,10 +25,6 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from benchmarks.run import THREADS, machine, peak_megabytes
-from stages import splits
-from stages.artifacts import write_json
-from stages.errors import UserError, run
-from stages.mnist import CLASSES, PIXELS
 from stages.nn.batches import epoch_batches
 from stages.nn.layer import Start
 from stages.nn.network import perceptron
@@ -36,6 +32,10 @@ from stages.nn.optimizers import GradientDescent
 from stages.nn.relu import ReLU
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer
+from stages.shared import splits
+from stages.shared.artifacts import write_json
+from stages.shared.errors import UserError, run
+from stages.shared.mnist import CLASSES, PIXELS
 
 RESULTS = Path("benchmarks/large_data.json")
 WINDOW = 60_000  # images, as many as MNIST has

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from stages import models, parameters, splits
-from stages.artifacts import write_json
-from stages.errors import run
-from stages.mnist import FORM
 from stages.nn.training import evaluate, fit
+from stages.shared import models, parameters, splits
+from stages.shared.artifacts import write_json
+from stages.shared.errors import run
+from stages.shared.mnist import FORM
 
 RESULTS = Path("benchmarks/processors.json")
 KERNELS = ("Haswell", "Sandybridge", "Nehalem")  # with fused multiply-add, with AVX, with SSE alone

@@ -19,9 +19,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from tqdm import tqdm
 
 from benchmarks.contestants import CONTESTANTS, Contestant, Work
-from stages import splits
-from stages.artifacts import write_json
-from stages.errors import run
+from stages.shared import splits
+from stages.shared.artifacts import write_json
+from stages.shared.errors import run
 
 RESULTS = Path("benchmarks/results.json")
 THREADS = 2

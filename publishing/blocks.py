@@ -30,7 +30,7 @@ import textwrap
 import traceback
 from pathlib import Path
 
-from stages.errors import UserError
+from stages.shared.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 

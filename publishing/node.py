@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stages.errors import UserError, run
+from stages.shared.errors import UserError, run
 
 MAJOR = 22
 

@@ -16,8 +16,8 @@ import typst
 
 from publishing import paper_results
 from publishing.blocks import FENCE, ROOT, expand
-from stages.artifacts import replacing
-from stages.errors import UserError, run
+from stages.shared.artifacts import replacing
+from stages.shared.errors import UserError, run
 
 TEXT, TEMPLATE, FILTER = (Path("paper") / name for name in ("paper.md", "template.typ", "filter.lua"))
 TARGET = Path("paper/chainrule.pdf")

@@ -1,6 +1,6 @@
 """What was measured, as sentences and tables of Markdown for the paper; its executed blocks print them.
 
-Every number is read from metrics/, benchmarks/, params.yaml or stages/write_ups.yaml, or computed here.
+Every number is read from metrics/, benchmarks/, params.yaml or stages/claims/write_ups.yaml, or computed here.
 """
 
 import functools
@@ -14,17 +14,18 @@ from typing import Any
 from pydantic import BaseModel
 from threadpoolctl import threadpool_limits
 
+from publishing import measurements
 from publishing.blocks import ROOT
-from stages import measurements, schema
-from stages.check_gradients import compare_at_random
-from stages.errors import UserError
-from stages.markup import escaped, literal
-from stages.measurements import ABLATIONS, BENCHMARKS, REPRODUCTIONS
-from stages.parameters import Model, Parameters, describe_network
-from stages.parameters import load as load_parameters
+from publishing.markup import escaped, literal
+from publishing.measurements import ABLATIONS, BENCHMARKS, REPRODUCTIONS
+from stages.shared import schema
+from stages.shared.errors import UserError
+from stages.shared.parameters import Model, Parameters, describe_network
+from stages.shared.parameters import load as load_parameters
+from tools.check_gradients import compare_at_random
 
 GRADIENTS = Path("benchmarks/gradients.json")
-WRITE_UPS = Path("stages/write_ups.yaml")
+WRITE_UPS = Path("stages/claims/write_ups.yaml")
 REQUIREMENTS = Path("requirements.txt")
 
 

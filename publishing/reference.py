@@ -23,8 +23,8 @@ from stages.nn.initializers import INITIALIZERS
 from stages.nn.layer_table import LAYERS
 from stages.nn.optimizers import OPTIMIZERS
 from stages.nn.schedules import SCHEDULES
-from stages.parameters import Model, Parameters, schema_of
-from stages.schema import Data, Reproduce, Seeds, Split, read
+from stages.shared.parameters import Model, Parameters, schema_of
+from stages.shared.schema import Data, Reproduce, Seeds, Split, read
 
 OUTPUTS = ("outs", "metrics", "plots")
 FAMILIES: dict[str, dict[str, type[Any]]] = {

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from publishing import markup, readme
 from publishing.blocks import ROOT
-from stages import markup, parameters, readme, schema
-from stages.artifacts import read_json
-from stages.measurements import ABLATIONS, BENCHMARKS, FIGURES, METRICS, PAPER, REPRODUCTIONS, is_of_this_run
+from publishing.measurements import ABLATIONS, BENCHMARKS, FIGURES, METRICS, PAPER, REPRODUCTIONS, is_of_this_run
+from stages.shared import parameters, schema
+from stages.shared.artifacts import read_json
 
 PROCESSORS = Path("benchmarks/processors.json")
-WRITE_UPS = ROOT / "stages/write_ups.yaml"
+WRITE_UPS = ROOT / "stages/claims/write_ups.yaml"
 PERCENT = "\u00a0%"
 
 

@@ -17,9 +17,8 @@ from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the command mkdocs does not look in the project's folder
 
-from publishing import blocks, citations, equations
-from stages import measurements
-from stages.errors import UserError
+from publishing import blocks, citations, equations, measurements
+from stages.shared.errors import UserError
 
 NPM = "assets/npm/"  # where the site serves node_modules/
 

@@ -17,7 +17,7 @@ from dvc.repo import Repo
 from dvc.repo.graph import get_subgraph_of_nodes
 from dvc.scm import NoSCM
 
-from stages.errors import UserError, run
+from stages.shared.errors import UserError, run
 
 READS = "reads"  # the key of a stage's meta in dvc.yaml
 ALL_MODELS = "all models"

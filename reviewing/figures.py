@@ -13,10 +13,10 @@ from PIL import Image
 
 from reviewing.revisions import WORKSPACE
 from reviewing.significance import Paired
-from stages.errors import UserError
-from stages.figures import GRAY, INK, LIGHT_GRAY, Axes, drawing, show_tiles
-from stages.mnist import CLASSES
 from stages.nn.arrays import Array, Labels
+from stages.shared.errors import UserError
+from stages.shared.figures import GRAY, INK, LIGHT_GRAY, Axes, drawing, show_tiles
+from stages.shared.mnist import CLASSES
 
 SHOWN_IMAGES = 15
 

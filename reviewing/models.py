@@ -9,7 +9,7 @@ import pandas as pd
 
 from reviewing.revisions import Comparison, Revision
 from reviewing.significance import Paired, pair
-from stages.mnist import CLASSES
+from stages.shared.mnist import CLASSES
 
 OTHER_DATA, OTHER_TEST_IMAGES = "other data", "other test images"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import vl_convert
 
-from stages.artifacts import write_text
-from stages.errors import UserError, run
+from stages.shared.artifacts import write_text
+from stages.shared.errors import UserError, run
 
 SCRIPT = Path(".dvc/tmp/vega.js")  # where .dvc/page.html looks for it
 

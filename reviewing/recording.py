@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_info
 
-from stages.artifacts import write_json
-from stages.errors import UserError, run
+from stages.shared.artifacts import write_json
+from stages.shared.errors import UserError, run
 
 RECORD = Path("recorded_run.json")
 LOCK = Path("dvc.lock")

@@ -16,9 +16,9 @@ from reviewing.models import OTHER_DATA, Model, read_models
 from reviewing.proof import made_on
 from reviewing.revisions import WORKSPACE, Comparison, compare
 from reviewing.significance import Spread, find_spread
-from stages import parameters, splits
-from stages.artifacts import replacing
-from stages.errors import UserError, run
+from stages.shared import parameters, splits
+from stages.shared.artifacts import replacing
+from stages.shared.errors import UserError, run
 
 FOLDER = Path("report")
 DEFAULT_BASE = "main"

@@ -16,8 +16,8 @@ from dvc.scm import NoSCM, resolve_rev
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from stages.errors import UserError
-from stages.schema import PATH
+from stages.shared.errors import UserError
+from stages.shared.schema import PATH
 
 WORKSPACE = "workspace"  # what DVC calls the files as they stand
 LOCK = "dvc.lock"

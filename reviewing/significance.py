@@ -10,8 +10,8 @@ import pandas as pd
 from pydantic import ValidationError
 from scipy.stats import binomtest, t
 
-from stages.parameters import Model
-from stages.reproductions import EXPERIMENTS, NETWORKS, PARTS
+from stages.claims.reproductions import EXPERIMENTS, NETWORKS, PARTS
+from stages.shared.parameters import Model
 
 LEVEL = 0.05
 MEASURED = {

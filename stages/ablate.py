@@ -8,13 +8,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages import parameters, schema, splits
-from stages.ablations import DEMONSTRATIONS, Experiment, Lengths, Measured, Panel
-from stages.artifacts import write_json
-from stages.errors import UserError, run
-from stages.figures import BLUE, PERCENT, VERMILION, Axes, SubFigure, drawing
+from stages.claims.ablations import DEMONSTRATIONS, Experiment, Lengths, Measured, Panel
+from stages.shared import parameters, schema, splits
+from stages.shared.artifacts import write_json
+from stages.shared.errors import UserError, run
+from stages.shared.figures import BLUE, PERCENT, VERMILION, Axes, SubFigure, drawing
 
-WRITE_UPS = Path(__file__).with_name("write_ups.yaml")
+WRITE_UPS = Path(__file__).parent / "claims/write_ups.yaml"
 SPLIT = "kaggle"
 COLUMNS = 3
 STYLES = {"right": (BLUE, "-"), "other": ("#009e73", "-"), "wrong": (VERMILION, "--")}

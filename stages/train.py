@@ -10,13 +10,13 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages import checkpoints, models, parameters, splits
-from stages.artifacts import replacing
-from stages.errors import UserError, run
-from stages.mnist import FORM
 from stages.nn.early_stopping import EarlyStopping
 from stages.nn.training import Diverged, Trainer, fit
-from stages.schema import named_row
+from stages.shared import checkpoints, models, parameters, splits
+from stages.shared.artifacts import replacing
+from stages.shared.errors import UserError, run
+from stages.shared.mnist import FORM
+from stages.shared.schema import named_row
 
 
 def train(name: str) -> None:

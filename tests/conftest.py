@@ -17,7 +17,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from stages.mnist import FILES
+from stages.shared.mnist import FILES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

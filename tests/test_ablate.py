@@ -9,9 +9,10 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages import ablate, figures, schema, splits
-from stages.ablations import DEMONSTRATIONS, Curve, Experiment, Lengths, Panel
-from stages.errors import UserError
+from stages import ablate
+from stages.claims.ablations import DEMONSTRATIONS, Curve, Experiment, Lengths, Panel
+from stages.shared import figures, schema, splits
+from stages.shared.errors import UserError
 
 SHORT = Lengths(columns=200, updates=5, short=5, overflow=15, draws=2)
 CONTENT = schema.read(ablate.WRITE_UPS)

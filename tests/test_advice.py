@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from stages import fetch
-from stages.errors import UserError
-from stages.mnist import FALLBACK, FILES
+from stages.shared.errors import UserError
+from stages.shared.mnist import FALLBACK, FILES
 from tests.pipeline import ROOT, Project, Write
 
 pytestmark = pytest.mark.slow
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 FETCH, PREPROCESS, TRAIN = ("stages.fetch",), ("stages.preprocess", "kaggle"), ("stages.train", "only")
-PREDICT = ("stages.predict", "only", "--test-index", "0")
+PREDICT = ("tools.predict", "only", "--test-index", "0")
 IMAGES, LABELS = FILES[:2]
 SPLIT = "data/splits/kaggle"
 
@@ -227,7 +227,7 @@ def empty_part(part: str) -> Step:
     """Ask for a part that the split does not have."""
     return lambda trial: trial.write(
         "ask.py",
-        f"from stages.errors import run\nfrom stages.splits import require_part\n"
+        f"from stages.shared.errors import run\nfrom stages.shared.splits import require_part\n"
         f"run(lambda: print(len(require_part('kaggle', '{part}')[1])))",
     )
 

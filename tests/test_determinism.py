@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from stages import models
+from stages.shared import models
 from tests.pipeline import Project, Write
 
 DATA = ("fetch", "preprocess")
@@ -37,7 +37,7 @@ def test_every_artifact_has_the_same_bytes_in_another_environment(
 ) -> None:
     locks = []
     for number, environment in enumerate(ENVIRONMENTS):
-        changes = {"stages/reproductions.py": UNTIMED}
+        changes = {"stages/claims/reproductions.py": UNTIMED}
         project = Project(tmp_path / str(number), mirror, write_parameters, without=["paper"], changes=changes)
         project.set(PARAMETERS)
         project.repro(**environment)

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info
 
-from stages import evaluate, models, splits
-from stages.errors import UserError
-from stages.mnist import FORM
-from stages.parameters import Model
+from stages import evaluate
+from stages.shared import models, splits
+from stages.shared.errors import UserError
+from stages.shared.mnist import FORM
+from stages.shared.parameters import Model
 from tests.networks import layer_rows
 
 Outcome = list[tuple[int, int]]

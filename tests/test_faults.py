@@ -18,12 +18,13 @@ from dvc.utils.serialize import YAMLFileCorruptedError, load_yaml
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from stages import fetch, parameters, schema
-from stages.errors import UserError, run
+from stages import fetch
 from stages.evaluate import evaluate
-from stages.mnist import FILES
 from stages.plot import plot
 from stages.preprocess import preprocess
+from stages.shared import parameters, schema
+from stages.shared.errors import UserError, run
+from stages.shared.mnist import FILES
 from stages.train import train
 from tests.pipeline import Project
 

@@ -16,9 +16,9 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from stages import fetch
-from stages.errors import UserError
-from stages.mnist import FALLBACK, FILES
-from stages.schema import own_name
+from stages.shared.errors import UserError
+from stages.shared.mnist import FALLBACK, FILES
+from stages.shared.schema import own_name
 
 Reply = Callable[[Request], Response]
 WriteParameters = Callable[[Path, Mapping[str, Any]], None]

@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stages import artifacts, mnist, models
-from stages.errors import UserError
-from stages.mnist import FORM
-from stages.parameters import Model
+from stages.shared import artifacts, mnist, models
+from stages.shared.errors import UserError
+from stages.shared.mnist import FORM
+from stages.shared.parameters import Model
 from tests.networks import layer_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:Reading `.npy` or `.npz` file required additional header parsing")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.mnist import FORM
+from stages.shared.mnist import FORM
 from tests.networks import layer_rows
 
 ROOT = Path(__file__).parent.parent
@@ -28,8 +28,8 @@ CHILD = """
 import json, resource, sys
 import numpy as np
 from pathlib import Path
-from stages import artifacts, drawings, mnist, models
-from stages.errors import UserError
+from stages.shared import artifacts, drawings, mnist, models
+from stages.shared.errors import UserError
 
 readers = {
     "images": mnist.read_images,

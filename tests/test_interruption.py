@@ -20,7 +20,7 @@ import pytest
 
 from stages.fetch import fetch
 from stages.preprocess import preprocess
-from stages.schema import load_data
+from stages.shared.schema import load_data
 from tests.pipeline import ROOT, Project, Write
 
 NAME = "w3-relu-10"
@@ -32,7 +32,7 @@ RENAMED = "os.rename"
 # pipe: a training gets only so far ahead of the one who reads them, however fast the machine is.
 TELL = f"""
 import sys
-from stages import models
+from stages.shared import models
 def tell(event):
     print(event.ljust(4000), flush=True)
 def watch(event, arguments):
@@ -47,7 +47,8 @@ build_trainer, models.build_trainer = models.build_trainer, with_tale
 sys.addaudithook(watch)
 """
 TRAIN = f"""
-from stages import checkpoints, errors, train
+from stages.shared import checkpoints, errors
+from stages import train
 checkpoints.SECONDS = 0
 errors.run(lambda: train.train("{NAME}"))
 """
@@ -158,7 +159,7 @@ SECONDS, Checkpoint.save = 0.0, _save_and_wait
 def test_killed_with_dvc_the_training_ends_and_the_next_repro_goes_on(
     tmp_path: Path, mirror: Path, write_parameters: Write
 ) -> None:
-    project = Project(tmp_path, mirror, write_parameters, changes={"stages/checkpoints.py": WAIT})
+    project = Project(tmp_path, mirror, write_parameters, changes={"stages/shared/checkpoints.py": WAIT})
     project.set({f"models.first.{key}": value for key, value in ROW.items()} | {"models.first.updates": 500})
     project.repro("train@first")
     paths = [tmp_path / "models/first.npz", tmp_path / "metrics/history/first.csv"]

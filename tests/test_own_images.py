@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from stages.mnist import FILES
+from stages.shared.mnist import FILES
 from tests.pipeline import ROOT, Project, Write
 
 pytestmark = pytest.mark.slow

@@ -10,10 +10,10 @@ from ruamel.yaml import YAML
 
 from tests.pipeline import APART, MODELS, ROOT, Project, Write
 
-PACKAGES = ("stages.", "publishing.")
+PACKAGES = ("stages.", "publishing.", "tools.")
 INITS = {"publishing/__init__.py"}
 # Rendering takes longer than all else in a run of the small models, and has tests of its own.
-BLANK = {"stages/figures.py": "\n\nFigure.savefig = lambda _, path, **options: path.touch()\n"}
+BLANK = {"stages/shared/figures.py": "\n\nFigure.savefig = lambda _, path, **options: path.touch()\n"}
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,12 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure, SubFigure
 from PIL import Image
 
-from stages import models, plot, splits
-from stages.errors import UserError
-from stages.figures import BLUE, VERMILION
-from stages.mnist import FORM
-from stages.parameters import Model
+from stages import plot
+from stages.shared import models, splits
+from stages.shared.errors import UserError
+from stages.shared.figures import BLUE, VERMILION
+from stages.shared.mnist import FORM
+from stages.shared.parameters import Model
 from tests.networks import layer_rows
 
 ROOT = Path(__file__).parent.parent

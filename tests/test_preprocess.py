@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from stages import fetch, splits
-from stages.errors import UserError
-from stages.mnist import FILES
+from stages import fetch
 from stages.preprocess import draw, preprocess
-from stages.schema import Split
+from stages.shared import splits
+from stages.shared.errors import UserError
+from stages.shared.mnist import FILES
+from stages.shared.schema import Split
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 WriteParameters = Callable[[Path, Mapping[str, Any]], None]

@@ -13,13 +13,15 @@ from PIL import Image
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
-from stages import reproduce, reproductions, splits
-from stages.errors import UserError
-from stages.reproductions import EXPERIMENTS, Run
-from stages.schema import Seeds
+from stages import reproduce
+from stages.claims import reproductions
+from stages.claims.reproductions import EXPERIMENTS, Run
+from stages.shared import splits
+from stages.shared.errors import UserError
+from stages.shared.schema import Seeds
 
 ROOT = Path(__file__).parent.parent
-CLAIMS = YAML(typ="safe").load(ROOT / "stages/write_ups.yaml")["claims"]
+CLAIMS = YAML(typ="safe").load(ROOT / "stages/claims/write_ups.yaml")["claims"]
 NOTE = "Very few images."
 PARTS = {"kaggle": {"train": 100, "held_out": 20, "test": 50}, "standard": {"train": 120, "test": 50}}
 SEEDS = Seeds(costly=2, usual=2, cheap=2)

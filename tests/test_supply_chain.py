@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from stages import parameters
-from stages.errors import UserError
+from stages.shared import parameters
+from stages.shared.errors import UserError
 from tests.pipeline import Project
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("stages", "publishing", "benchmarks", "reviewing", "tests")
+FOLDERS = ("stages", "tools", "publishing", "benchmarks", "reviewing", "tests")
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 
 UNSAFE = (

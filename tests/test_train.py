@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import checkpoints, models, splits
-from stages.errors import UserError
 from stages.fetch import fetch
-from stages.mnist import FORM
 from stages.nn.training import evaluate
 from stages.preprocess import preprocess
-from stages.schema import load_data
+from stages.shared import checkpoints, models, splits
+from stages.shared.errors import UserError
+from stages.shared.mnist import FORM
+from stages.shared.schema import load_data
 from stages.train import train
 from tests.networks import layer_rows
 

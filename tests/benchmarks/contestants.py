@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_info
 
 from benchmarks.contestants import Images, Labels, Predict, Train, Work
 from benchmarks.run import THREADS
-from stages import splits
+from stages.shared import splits
 
 
 def timed(_: Work, X: Images, y: Labels, seconds: Sequence[float], hoard: int = 0) -> tuple[Train, Predict]:

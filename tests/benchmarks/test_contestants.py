@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.contestants import CONTESTANTS, Images, Labels, Work
-from stages import as_printed
+from stages.claims import as_printed
 from stages.nn.training import Trainer
 
 PACKAGES = {"scikit-learn": "sklearn", "PyTorch": "torch", "JAX jit": "jax"}

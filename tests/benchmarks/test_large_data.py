@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks import large_data
-from stages.errors import UserError
 from stages.fetch import fetch
 from stages.preprocess import preprocess
-from stages.schema import load_data
-from stages.splits import require_part
+from stages.shared.errors import UserError
+from stages.shared.schema import load_data
+from stages.shared.splits import require_part
 
 M = 12_345
 

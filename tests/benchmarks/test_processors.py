@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from benchmarks import processors
-from stages import models, splits
 from stages.fetch import fetch
 from stages.nn.training import evaluate
 from stages.preprocess import preprocess
-from stages.schema import load_data
+from stages.shared import models, splits
+from stages.shared.schema import load_data
 from stages.train import train
 from tests.networks import layer_rows
 

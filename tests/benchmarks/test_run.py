@@ -15,7 +15,7 @@ from benchmarks import run
 from benchmarks.contestants import CONTESTANTS, Contestant, Work
 from stages.fetch import fetch
 from stages.preprocess import preprocess
-from stages.schema import load_data
+from stages.shared.schema import load_data
 from tests.benchmarks.contestants import improving, timed
 
 FULL_BATCH, MINI_BATCH = Work("full batch", (784, 10), None, updates=5), Work("mini-batch", (784, 10), 32)

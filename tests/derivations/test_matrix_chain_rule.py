@@ -1,4 +1,4 @@
-"""The identities of docs/derivations/matrix-chain-rule.md, proved for small sizes in all entries."""
+"""The identities of docs/derivations/matrix_chain_rule.md, proved for small sizes in all entries."""
 
 from collections.abc import Callable
 from typing import Any

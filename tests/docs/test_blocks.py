@@ -3,12 +3,14 @@ from textwrap import dedent
 import pytest
 
 from publishing.blocks import expand, source
-from stages.errors import UserError
+from stages.shared.errors import UserError
 
 
 def test_a_fence_is_filled_with_a_function_of_a_file() -> None:
-    page = expand('``` {.python source="stages/errors.py" object="run"}\n```\n', "page.md")
-    assert page.startswith('``` {.python title="stages/errors.py · run"}\ndef run(main: Callable[[], None]) -> None:\n')
+    page = expand('``` {.python source="stages/shared/errors.py" object="run"}\n```\n', "page.md")
+    assert page.startswith(
+        '``` {.python title="stages/shared/errors.py · run"}\ndef run(main: Callable[[], None]) -> None:\n'
+    )
     assert page.endswith('        sys.exit("interrupted")\n```\n')
 
 
@@ -27,11 +29,11 @@ def test_a_table_of_a_file_is_found() -> None:
     ("fence", "reason"),
     [
         ('{.python source="stages/nothing.py" object="run"}', "stages/nothing.py is not there"),
-        ('{.python source="stages/errors.py" object="walk"}', "stages/errors.py has no walk"),
-        ('{.python source="stages/errors.py"}', "needs an object"),
-        ('{.python source="stages/errors.py" object="run" .exec}', "needs an object and must be empty"),
-        ('{.python source="stages/errors.py" objekt="run"}', "must have .python and may have"),
-        ('{source="stages/errors.py" object="run"}', "must have .python"),
+        ('{.python source="stages/shared/errors.py" object="walk"}', "stages/shared/errors.py has no walk"),
+        ('{.python source="stages/shared/errors.py"}', "needs an object"),
+        ('{.python source="stages/shared/errors.py" object="run" .exec}', "needs an object and must be empty"),
+        ('{.python source="stages/shared/errors.py" objekt="run"}', "must have .python and may have"),
+        ('{source="stages/shared/errors.py" object="run"}', "must have .python"),
     ],
 )
 def test_a_fence_that_cannot_be_filled_is_an_error_with_its_line(fence: str, reason: str) -> None:
@@ -43,7 +45,7 @@ def test_a_fence_that_cannot_be_filled_is_an_error_with_its_line(fence: str, rea
 
 def test_code_in_a_fence_that_is_filled_is_an_error() -> None:
     with pytest.raises(UserError, match="must be empty"):
-        expand('``` {.python source="stages/errors.py" object="run"}\ndef run(): ...\n```\n', "page.md")
+        expand('``` {.python source="stages/shared/errors.py" object="run"}\ndef run(): ...\n```\n', "page.md")
 
 
 def test_blocks_run_in_order_share_names_and_are_followed_by_what_they_print() -> None:

@@ -80,7 +80,7 @@ def test_a_block_that_raises_fails_a_build_with_its_page_and_line(tmp_path: Path
 @pytest.mark.usefixtures("npm")
 def test_a_guarantee_leads_to_the_source_of_its_test(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
-    row = "| It holds. | `tests/test_readme.py` `test_table_has_a_line_for_each_model_of_the_parameters` |\n"
+    row = "| It holds. | `tests/publishing/test_readme.py` `test_table_has_a_line_for_each_model_of_the_parameters` |\n"
     source = "# Guarantees\n\n| Guarantee | Test |\n| --- | --- |\n" + 2 * row
     (tmp_path / "docs/page.md").write_text(source, encoding="utf-8")
     process = _build(tmp_path, "# Index\n")

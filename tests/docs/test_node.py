@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from publishing import node
-from stages.errors import UserError
+from stages.shared.errors import UserError
 
 
 @pytest.mark.usefixtures("npm")

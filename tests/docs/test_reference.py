@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from publishing.blocks import ROOT
-from stages.parameters import Model, Parameters
-from stages.schema import Data, Split
+from stages.shared.parameters import Model, Parameters
+from stages.shared.schema import Data, Split
 
 reference: Any = pytest.importorskip("publishing.reference", reason="`make docs` installs what the site needs")
 
@@ -89,11 +89,12 @@ def test_options_of_a_family_have_their_defaults_and_limits() -> None:
 def test_every_module_is_on_one_page_of_the_reference() -> None:
     pages = [
         reference.modules("stages/nn"),
-        reference.modules("stages"),
-        reference.modules("stages", programs=True),
+        *(reference.modules(folder) for folder in ("stages/shared", "stages/claims", "tools")),
+        *(reference.modules(folder, programs=True) for folder in ("stages", "stages/shared", "tools")),
     ]
     listed = re.findall(r"^::: (\S+)$", "".join(pages), flags=re.MULTILINE)
-    files = [path.relative_to(ROOT) for path in (ROOT / "stages").rglob("*.py") if path.stem != "__init__"]
+    paths = [path for folder in ("stages", "tools") for path in (ROOT / folder).rglob("*.py")]
+    files = [path.relative_to(ROOT) for path in paths if path.stem != "__init__"]
     assert sorted(listed) == sorted(".".join(file.with_suffix("").parts) for file in files)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from publishing import results
 from publishing.blocks import ROOT
-from stages import schema
-from stages.measurements import ABLATIONS as ABLATIONS_FILE
-from stages.measurements import REPRODUCTIONS
+from publishing.measurements import ABLATIONS as ABLATIONS_FILE
+from publishing.measurements import REPRODUCTIONS
+from stages.shared import schema
 from tests.networks import layer_rows
 
 Write = Callable[[Path, Mapping[str, Any]], None]

@@ -103,7 +103,8 @@ def test_every_public_name_is_in_the_reference(parsed: dict[str, Page]) -> None:
     anchors = set().union(*(page.anchors for name, page in parsed.items() if name.startswith("api/")))
     names = [
         f"{'.'.join(path.relative_to(ROOT).with_suffix('').parts)}.{name}"
-        for path in sorted((ROOT / "stages").rglob("*.py"))
+        for folder in ("stages", "tools")
+        for path in sorted((ROOT / folder).rglob("*.py"))
         for name in _public(ast.parse(path.read_text(encoding="utf-8")).body)
     ]
     assert {"stages.nn.softmax.softmax", "stages.nn.affine.Affine.backward", "stages.nn.layer_table.LAYERS"} < set(

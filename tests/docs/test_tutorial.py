@@ -18,7 +18,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("docs", "publishing", "stages", "tests"):
+        for name in ("docs", "publishing", "stages", "tests", "tools"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("params.yaml", "mkdocs.yml", "pyproject.toml"):
             shutil.copy(ROOT / name, folder / name)
@@ -73,7 +73,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 
 def test_the_rows_are_valid(copy: Copy) -> None:
-    assert "all keys are valid" in copy.run("-m", "stages.parameters")
+    assert "all keys are valid" in copy.run("-m", "stages.shared.parameters")
 
 
 def test_the_new_layer_and_its_page_pass_their_tests(copy: Copy) -> None:
@@ -93,6 +93,6 @@ def test_the_new_layer_and_its_page_pass_their_tests(copy: Copy) -> None:
 
 
 def test_the_new_model_passes_its_gradient_check(copy: Copy) -> None:
-    printed = copy.run("-m", "stages.check_gradients", "maxout-10")
+    printed = copy.run("-m", "tools.check_gradients", "maxout-10")
     assert "maxout-10: maxout (units 10, pieces 3), affine; weight decay 0" in printed
     assert printed.count("  right\n") == 4

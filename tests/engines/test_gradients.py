@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks import gradients
 from benchmarks.gradients import ENGINES, TOLERANCE, TOLERANCE_OF_DIFFERENCES, Case, cases
-from stages.errors import UserError
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
+from stages.shared.errors import UserError
 
 RECORDED = Path(__file__).parents[2] / gradients.RESULTS
 CASES = cases()

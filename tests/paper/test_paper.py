@@ -294,7 +294,7 @@ def test_the_site_links_to_the_paper_or_says_which_command_makes_it(
     state: str, shown: str, real: "Copy", tmp_path: Path
 ) -> None:
     copy = real.again(tmp_path / "copy")
-    for name in ("docs/index.md", "publishing/results.py", "stages/readme.py"):
+    for name in ("docs/index.md", "publishing/results.py", "publishing/readme.py"):
         copy.write(name, (ROOT / name).read_text(encoding="utf-8"))
     if state != "none":
         copy.write("paper/chainrule.pdf", state)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from publishing import paper_results
-from stages.errors import UserError
+from stages.shared.errors import UserError
 from tests.lock import write_lock
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def check_ablations(group: str) -> Callable[[Rows, "Copy"], None]:
 def gradient_checks(copy: "Copy") -> dict[str, tuple[str, str]]:
     """Return what the program for it prints on each model: its network, and a table."""
     names = list(copy.read("params.yaml")["models"])
-    done = copy.run("-c", f"from stages.check_gradients import report\nfor name in {names}: report(name)")
+    done = copy.run("-c", f"from tools.check_gradients import report\nfor name in {names}: report(name)")
     found = re.findall(r"^(\S+): ([\d-]+), .*\n.*\n\n((?:.+\n)+)", done.stdout, re.MULTILINE)
     return {name: (network, table) for name, network, table in found}
 
@@ -231,7 +231,7 @@ def check_cold(rows: Rows, copy: "Copy") -> None:
 
 
 def check_published(rows: Rows, copy: "Copy") -> None:
-    expected = copy.read("stages/write_ups.yaml")["published"]
+    expected = copy.read("stages/claims/write_ups.yaml")["published"]
     for row, entry in zip(rows, expected, strict=True):
         assert row[0] == entry["network"]
         assert float(row[2].removesuffix("%")) == entry["error"]
@@ -239,7 +239,7 @@ def check_published(rows: Rows, copy: "Copy") -> None:
 
 
 def check_write_ups(rows: Rows, copy: "Copy") -> None:
-    expected = copy.read("stages/write_ups.yaml")["write_ups"]
+    expected = copy.read("stages/claims/write_ups.yaml")["write_ups"]
     for row, entry in zip(rows, expected, strict=True):
         stated = " ".join(str(entry.get(key) or "") for key in ("title", "year", "companion", "network"))
         assert numbers(" ".join(row[1:3])) == numbers(stated)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from stages.mnist import CLASSES
+from stages.shared.mnist import CLASSES
 
 ROOT = Path(__file__).parents[2]
 LABELS = [k % CLASSES for k in range(40)]

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from reviewing import check_lock
 from reviewing.check_lock import Findings, check
-from stages.errors import UserError
+from stages.shared.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # of DVC
 

@@ -12,7 +12,7 @@ from PIL import Image
 from reviewing import figures
 from reviewing.figures import draw_confusion, draw_curves, draw_digits, shrink
 from reviewing.significance import Paired
-from stages.errors import UserError
+from stages.shared.errors import UserError
 from tests.reviewing.repository import Repository
 
 HISTORIES = ["metrics/history/first.csv", "metrics/history/third.csv"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reviewing import plots
-from stages.errors import UserError
+from stages.shared.errors import UserError
 from tests.reviewing.repository import Repository
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from PIL import Image
 
 from reviewing import report as module
 from reviewing.report import report
-from stages.errors import UserError
-from stages.reproductions import named
-from stages.splits import PARTS
+from stages.claims.reproductions import named
+from stages.shared.errors import UserError
+from stages.shared.splits import PARTS
 from tests.reviewing.repository import LABELS, Repository
 
 REPORT = Path("report/report.md")

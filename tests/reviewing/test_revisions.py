@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reviewing.revisions import WORKSPACE, Change, Rerun, Revision, compare, reruns
-from stages.errors import UserError
+from stages.shared.errors import UserError
 from tests.reviewing.repository import Repository
 
 

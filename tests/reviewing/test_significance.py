@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from reviewing.significance import Paired, Spread, find_spread, pair
-from stages.reproductions import named
+from stages.claims.reproductions import named
 from tests.networks import layer_rows
 from tests.reviewing.repository import ROOT
 

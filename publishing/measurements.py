@@ -1,0 +1,209 @@
+"""The files of what was measured, read for the README, the site and the paper, and whether they belong together."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from stages.shared import parameters, schema
+from stages.shared.artifacts import read_json
+from stages.shared.errors import UserError
+from stages.shared.schema import Schema
+
+METRICS, FIGURES, LOCK = Path("metrics"), Path("figures"), Path("dvc.lock")
+ABLATIONS, REPRODUCTIONS = METRICS / "ablations.json", METRICS / "reproductions.json"
+BENCHMARKS = Path("benchmarks/results.json")
+PAPER = Path("paper/chainrule.pdf")
+FIGURES_OF_ALL = ("ablations", "comparisons", "reproductions")
+OF_A_MODEL = (
+    "metrics/*.json",
+    "metrics/confusion/*.csv",
+    "metrics/history/*.csv",
+    "metrics/predictions/*.csv",
+    "figures/*/",
+)
+
+
+class Measured(BaseModel):
+    """How a model does on one part of its split, as in metrics/<model>.json."""
+
+    accuracy: float
+    interval: tuple[float, float]
+    cross_entropy: float
+
+
+class Metrics(BaseModel):
+    """What README, site and paper show of metrics/<model>.json."""
+
+    dataset: str
+    train: Measured
+    held_out: Measured | None
+    test: Measured | None
+    notes: list[str] = []
+
+
+def load_metrics(model: str) -> Metrics:
+    """Return the metrics of a model.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or is not what the evaluate stage writes.
+    """
+    return load(METRICS / f"{model}.json", Metrics, "dvc repro")
+
+
+def load(path: Path, schema: type[Schema], command: str) -> Schema:
+    """Return the content of a JSON file of measurements as its schema.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or is not what the command writes; the message names the command.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: not there; run `{command}`, which makes it")
+    try:
+        return schema.model_validate(read_json(path))
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        raise UserError(f"{path}: {key} is missing or is not what `{command}` writes; run that") from None
+
+
+def check_one_run(leftovers: bool = False) -> None:
+    """Check that the metrics and figures that are there are those of the run in dvc.lock.
+
+    DVC records there what each stage read, with which parameters, and what it wrote. A file belongs to that run if its
+    bytes are recorded, and each stage before it had the parameters that are in params.yaml now and read what the stage
+    before it wrote. Code is not compared: a comment that is mended makes no number wrong. What is not there is not
+    shown, and so is not checked: a clone has metrics and no figures.
+
+    Parameters
+    ----------
+    leftovers : bool
+        Whether files of models that params.yaml no longer has may be there. They are of no run, and nobody shows them.
+
+    Raises
+    ------
+    UserError
+        If something does not fit; the message names it, and the command that mends it.
+    """
+    run = Run()
+    faults = dict.fromkeys(fault for path in run.shown() if path.exists() for fault in run.faults(path))
+    if faults:
+        raise UserError("\n".join([*faults, "what is shown together must be of one run; `dvc repro` makes it so"]))
+    if not leftovers and (left := run.leftovers()):
+        names = " or ".join(dict.fromkeys(path.stem for path in left))
+        command = shlex.join(["rm", "-r", *(path.as_posix() for path in left)])
+        raise UserError(f"{schema.PATH} has no model {names}; remove what is left of it: `{command}`")
+
+
+def is_of_this_run(path: Path) -> bool:
+    """Return whether a file is there and is of the run in dvc.lock, as `check_one_run` has it."""
+    return path.exists() and not any(Run().faults(path))
+
+
+class File(BaseModel):
+    """A file or folder that a stage read or wrote."""
+
+    path: str
+    md5: str = ""
+
+
+class Ran(BaseModel):
+    """What dvc.lock records of a stage."""
+
+    params: dict[str, dict[str, Any]] = {}
+    deps: list[File] = []
+    outs: list[File] = []
+
+
+class Lock(BaseModel):
+    """What is read of dvc.lock."""
+
+    stages: dict[str, Ran]
+
+
+class Run:
+    """What dvc.lock records of the run that params.yaml asks for."""
+
+    def __init__(self) -> None:
+        self._models = parameters.load().models
+        self._content = schema.read()
+        self._stages = _read_lock()
+        self._makers = {out.path: (name, out.md5) for name, stage in self._stages.items() for out in stage.outs}
+        self._passed: set[str] = set()  # stages that have been looked at
+        self._given = {Path(split["source"]) for split in self._content["splits"].values()} | {METRICS, FIGURES}
+
+    def shown(self) -> list[Path]:
+        """Return the files and folders of metrics/ and figures/ of which README, site or paper show something."""
+        of_models = [path for name in self._models for path in (METRICS / f"{name}.json", FIGURES / name)]
+        figures = [FIGURES / f"{name}.{suffix}" for name in FIGURES_OF_ALL for suffix in ("png", "svg")]
+        return [*of_models, ABLATIONS, REPRODUCTIONS, *figures]
+
+    def leftovers(self) -> list[Path]:
+        """Return what was made for a model that is not, or no longer, in params.yaml."""
+        found = {path for pattern in OF_A_MODEL for path in Path().glob(pattern) if path.stem not in self._models}
+        return sorted(path for path in found - {ABLATIONS, REPRODUCTIONS} if self._is_of_a_row(path))
+
+    def _is_of_a_row(self, path: Path) -> bool:
+        """Return whether a stage made it for one row of many, or, of a file of metrics/, no stage is recorded."""
+        if path.as_posix() in self._makers:
+            return "@" in self._makers[path.as_posix()][0]
+        return METRICS in path.parents
+
+    def faults(self, path: Path) -> Iterator[str]:
+        """Yield why a file or folder is not of this run; nothing if it is."""
+        name, md5 = self._makers.get(path.as_posix(), (None, None))
+        if name is None:
+            yield f"{path}: {LOCK} has no stage that made it"
+        elif _md5(path) != md5:
+            yield f"{path}: not what {name} made"
+        else:
+            yield from self._of_stage(name)
+
+    def _of_stage(self, name: str) -> Iterator[str]:
+        if name in self._passed:
+            return
+        self._passed.add(name)
+        stage = self._stages[name]
+        for key, value in stage.params.get(schema.PATH.name, {}).items():
+            if _at(self._content, key) != value:
+                yield f"{schema.PATH}: {key} is not what {name} was run with"
+        for read in stage.deps:
+            path = Path(read.path)
+            if read.path in self._makers:
+                maker, made = self._makers[read.path]
+                if made != read.md5:
+                    yield f"{path}: {name} read another than {maker} made"
+                yield from self._of_stage(maker)
+            elif path in self._given and path.exists() and _md5(path) != read.md5:
+                yield f"{path}: not what {name} read"
+
+
+def _read_lock() -> dict[str, Ran]:
+    try:
+        return Lock.model_validate(YAML(typ="safe").load(LOCK)).stages if LOCK.exists() else {}
+    except (YAMLError, UnicodeDecodeError, ValidationError):
+        raise UserError(f"{LOCK}: not what DVC writes; delete it and run `dvc repro`, which makes it anew") from None
+
+
+def _at(content: Any, key: str) -> Any:
+    for part in key.split("."):
+        content = content.get(part) if isinstance(content, dict) else None
+    return content
+
+
+def _md5(path: Path) -> str:
+    """Return the MD5 sum that DVC records of a file, or of a folder."""
+    if path.is_dir():
+        files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+        listed = [{"md5": _md5(files[name]), "relpath": name} for name in sorted(files)]
+        return f"{hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest()}.dir"
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,122 @@
+"""The figures of the claims: what is claimed against what was measured, and what claims compare."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stages.claims.reproductions import END, RATES, SCALES, W4, Evidence, Row, spread
+from stages.claims.verdicts import Number
+from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, Axes, SubFigure
+
+RECIPES = {"mini": ("mini-batches, He's weights", BLUE), "full": ("full batches, as W3 has it", VERMILION)}
+HIDDEN = {name: name for name in ("10", "128", "256")}
+LAYERS = {name: name for name in ("10", "10-10", "128", "128-128")}
+OPTIMIZERS = {"10": "descent", "momentum": "momentum", "rmsprop": "RMSProp", "adam": "Adam"}
+LINEAR = {"softmax regression": "no hidden\nlayer", "linear": "no\nactivation", "mini 10": "ReLU"}
+BATCHES = {"w3": ("full batches", VERMILION), "w3 mini-batches": ("mini-batches of 128", BLUE)}
+
+
+def draw_claims(figure: SubFigure, rows: Sequence[tuple[str, Number]]) -> None:
+    """Draw claimed numbers, each with the id of its claim: a row each, plain numbers on an axis of their own."""
+    units = dict.fromkeys(number.unit for _, number in rows)
+    groups = [[row for row in rows if row[1].unit == unit] for unit in units]
+    heights = [len(group) + 1 for group in groups]
+    panels = figure.subplots(len(groups), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for axes, group, unit in zip(panels[:, 0], groups, units, strict=True):
+        for k, (_, number) in enumerate(group):
+            draw_claim(axes, k, number, 100 if unit == "share" else 1)
+        axes.axvline(0, color=VERMILION, linewidth=0.8, zorder=0)
+        axes.set_yticks(range(len(group)), [f"{name}  {number.quantity}" for name, number in group])
+        axes.set_ylim(len(group) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color=LIGHT_GRAY, linewidth=0.6)
+        axes.set_xlabel("measured less claimed" + (", in percentage points" if unit == "share" else ""))
+
+
+def draw_claim(axes: Axes, y: int, number: Number, scale: int) -> None:
+    """Draw the runs, the interval of one more run, and the claim at 0 with its rounding."""
+    assert number.claimed is not None
+    low, high = (scale * (end - number.claimed) for end in number.interval)
+    runs = [scale * (value - number.claimed) for value in number.values]
+    rounding = scale * number.rounding
+    axes.fill_betweenx([y - 0.3, y + 0.3], -rounding, rounding, color=VERMILION, alpha=0.3, linewidth=0)
+    axes.plot([low, high], [y, y], color=BLUE, linewidth=6, alpha=0.3, solid_capstyle="butt")
+    axes.plot(runs, [y] * len(runs), "o", color=BLUE, ms=3, alpha=0.8)
+    axes.plot([0], [y], "d", color=VERMILION, ms=5)
+    text = f"{spread(number.values, number.unit)}\n{number.verdict}"
+    axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=7)
+
+
+def draw_comparisons(figure: SubFigure, evidence: Evidence, dip: Row) -> None:
+    """Draw what claims compare, a small plot each.
+
+    Parameters
+    ----------
+    figure : SubFigure
+        Where to.
+    evidence : Evidence
+        Holds the runs.
+    dip : dict
+        The row of the claim that there is one (W4.3).
+    """
+    panels = figure.subplots(3, 3)
+    for axes, title, names in (
+        (panels[0, 0], "W2.4, W3.8  hidden units", HIDDEN),
+        (panels[0, 1], "W2.4, W3.10  hidden layers", LAYERS),
+        (panels[0, 2], "W2.4  optimizers", OPTIMIZERS),
+    ):
+        for recipe, (label, color) in RECIPES.items():
+            draw_dots(axes, evidence, {f"{recipe} {name}": words for name, words in names.items()}, color, label)
+        axes.set_title(title)
+    panels[0, 0].legend(loc="lower right")
+    draw_dots(panels[1, 0], evidence, LINEAR, BLUE)
+    panels[1, 0].set_title("W2.3  without activation (mini-batches)")
+    for axes, network, title in (
+        (panels[1, 1], "w3", "W3.9  batches, W3's network"),
+        (panels[1, 2], "w5", "W5.2  batches, W5's network"),
+    ):
+        draw_curves(axes, evidence, {network: BATCHES["w3"], f"{network} mini-batches": BATCHES["w3 mini-batches"]})
+        axes.set_title(title)
+    panels[1, 1].legend(loc="lower right")
+    draw_dots(panels[2, 0], evidence, {f"scale {scale:g}": f"{scale:g}" for scale in SCALES}, BLUE)
+    panels[2, 0].set(title="W5.3  scale of the initial weights", xlabel="standard deviation")
+    draw_dots(panels[2, 1], evidence, {f"rate {rate:g}": f"{rate:g}" for rate in RATES}, BLUE)
+    panels[2, 1].set(title="W5.3  rate", xlabel="learning rate")
+    draw_dip(panels[2, 2], evidence, dip)
+    for axes in panels.flat:
+        axes.yaxis.set_major_formatter(PERCENT)
+        axes.grid(axis="y", color=LIGHT_GRAY, linewidth=0.6)
+
+
+def draw_dots(axes: Axes, evidence: Evidence, names: Mapping[str, str], color: str, label: str | None = None) -> None:
+    """Draw the accuracy of each run of the experiments that there are, side by side, and their means."""
+    for x, name in enumerate(names):
+        if name in evidence.runs:
+            values = evidence.accuracies(name)
+            axes.plot([x] * len(values), values, "o", color=color, ms=3, alpha=0.8, label=label)
+            axes.plot([x - 0.2, x + 0.2], [np.mean(values)] * 2, color=color, linewidth=1)
+            label = None
+    axes.set_xticks(range(len(names)), list(names.values()))
+    axes.set_xlim(-0.5, len(names) - 0.5)
+
+
+def draw_curves(axes: Axes, evidence: Evidence, names: Mapping[str, tuple[str, str]]) -> None:
+    """Draw mean and range of the accuracy of experiments over the passes over the images."""
+    for name, (label, color) in names.items():
+        epochs = sorted(set(evidence.runs[name][0].measured) - {END, 0})
+        values = np.array([evidence.accuracies(name, epoch) for epoch in epochs])
+        axes.fill_between(epochs, values.min(axis=1), values.max(axis=1), color=color, alpha=0.2, linewidth=0)
+        axes.plot(epochs, values.mean(axis=1), "o-", color=color, ms=2, linewidth=1, label=label)
+    axes.set(xscale="log", xlabel="passes over the images")
+
+
+def draw_dip(axes: Axes, evidence: Evidence, claim: Row) -> None:
+    """Draw the training accuracy of W4's networks, and the dip that is claimed."""
+    (stated,) = claim["numbers"]
+    for run in evidence.runs["w4"]:
+        axes.plot(run.trace, color=BLUE, linewidth=0.7, alpha=0.7)
+    axes.plot(stated["update"], stated["value"] / 100, "d", color=VERMILION, ms=5)
+    axes.annotate("claimed", (stated["update"], stated["value"] / 100), (6, -3), textcoords="offset points", color=INK)
+    (lowered,) = W4["schedule"]["at"]
+    axes.axvline(lowered, color=GRAY, linewidth=0.6, linestyle=":")
+    axes.set(title="W4.3  dips of the training accuracy", xlabel="update")

@@ -1,0 +1,1 @@
+"""What the stages share: parameters and their schema, files, errors, images, splits, models, figures."""

@@ -1,0 +1,154 @@
+"""Checkpoints: what an interrupted training needs to go on as if nothing had happened.
+
+They lie in checkpoints/, outside of what DVC knows: DVC removes the outputs of a stage before it runs it again.
+"""
+
+import fcntl
+import hashlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_info
+
+from stages.nn.arrays import Array
+from stages.nn.early_stopping import EarlyStopping
+from stages.nn.training import Record, Trainer
+from stages.shared.artifacts import load_archive, save_archive
+from stages.shared.errors import UserError
+from stages.shared.parameters import Model
+
+SECONDS = 10.0  # between two checkpoints
+FOLDER = Path("checkpoints")
+CODE = Path(__file__).parents[1]
+
+
+def origin(row: Model, examples: list[NDArray[Any]]) -> str:
+    """Return a hash of all that decides the course of a training: parameters, data, code and arithmetic.
+
+    Parameters
+    ----------
+    row : Model
+        The model's row of params.yaml.
+    examples : list of ndarray
+        Examples and labels that it is trained and validated on.
+    """
+    libraries = [{key: value for key, value in library.items() if key != "filepath"} for library in threadpool_info()]
+    context = [row.model_dump(mode="json"), np.__version__, platform.python_version(), libraries]
+    digest = hashlib.sha256(json.dumps(context).encode())
+    files = {Path(str(getattr(module, "__file__", None))) for module in list(sys.modules.values())}
+    for file in sorted(file for file in files if file.is_relative_to(CODE)):
+        digest.update(str(file.relative_to(CODE)).encode() + file.read_bytes())
+    for array in examples:
+        digest.update(array.T.data)  # examples are contiguous columns
+    return digest.hexdigest()
+
+
+class Checkpoint:
+    """The state of one model's training, on disk.
+
+    Parameters
+    ----------
+    name : str
+        The model.
+    origin : str
+        Hash of what decides the training; a checkpoint of another origin is not taken up.
+    trainer : Trainer
+        Is saved and restored, with its network.
+    rng : numpy.random.Generator
+        Is saved and restored.
+    early_stopping : EarlyStopping, optional
+        Is saved and restored.
+
+    Attributes
+    ----------
+    history : list of Record
+        The records so far.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        origin: str,
+        trainer: Trainer,
+        rng: np.random.Generator,
+        early_stopping: EarlyStopping | None = None,
+    ) -> None:
+        self.path = FOLDER / f"{name}.npz"
+        self.origin, self.trainer, self.rng, self.early_stopping = origin, trainer, rng, early_stopping
+        self.history: list[Record] = []
+        self._saved = time.monotonic()
+
+    def _arrays(self) -> dict[str, Array]:
+        arrays = self.trainer.network.kept
+        for name, state in self.trainer.states.items():
+            arrays |= {f"{name} state {number}": array for number, array in enumerate(state)}
+        return arrays
+
+    def save(self) -> None:
+        """Write the state, which must be that at a record."""
+        stopping = self.early_stopping
+        description = {
+            "origin": self.origin,
+            "update": self.trainer.update,
+            "rng": self.rng.bit_generator.state,
+            "history": [asdict(record) for record in self.history],
+            "early_stopping": [stopping.best_loss, stopping.since_best] if stopping else None,
+        }
+        best = {f"{name} best": theta for name, theta in stopping.best.items()} if stopping else {}
+        arrays: dict[str, Any] = {**self._arrays(), **best, "description": json.dumps(description)}
+        save_archive(self.path, arrays)
+        self._saved = time.monotonic()
+
+    def save_now_and_then(self) -> None:
+        """Write the state if that was last done some seconds ago."""
+        if time.monotonic() - self._saved >= SECONDS:
+            self.save()
+
+    def restore(self) -> None:
+        """Bring everything to the state of the checkpoint, if there is one of this origin."""
+        try:
+            stored = load_archive(self.path)
+            description = json.loads(str(stored["description"]))
+            if description["origin"] != self.origin:
+                raise ValueError("made from other parameters, data or code")
+        except FileNotFoundError:
+            return
+        except (ValueError, LookupError, TypeError, OSError) as error:
+            print(f"{self.path} is not used: {error}", file=sys.stderr)
+            return
+        for name, array in self._arrays().items():
+            array[...] = stored[name]
+        self.trainer.update = description["update"]
+        self.rng.bit_generator.state = description["rng"]
+        self.history = [Record(**record) for record in description["history"]]
+        if self.early_stopping:
+            self.early_stopping.best_loss, self.early_stopping.since_best = description["early_stopping"]
+            self.early_stopping.best = {
+                name: stored[f"{name} best"] for name in self.trainer.network.kept if f"{name} best" in stored
+            }
+        print(f"goes on at update {self.trainer.update}, from {self.path}", file=sys.stderr)
+
+    def remove(self) -> None:
+        """Delete the file: the training has ended."""
+        self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Keep a second process from training the same model; raise UserError in that one."""
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / f"{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"models.{name}: another process is training it; wait for it, or end it") from None
+        yield

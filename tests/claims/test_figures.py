@@ -1,0 +1,94 @@
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure, SubFigure
+
+from stages.claims.figures import draw_claims, draw_curves, draw_dip, draw_dots
+from stages.claims.reproductions import END
+from stages.claims.verdicts import Number
+from stages.shared.figures import BLUE, VERMILION
+
+ROWS = [
+    ("A1", Number("accuracy", [0.8, 0.82], "share", 0.9, 0.005)),
+    ("A2", Number("cost", [0.2, 0.3], "", 0.25, 0.05)),
+    ("A3", Number("accuracy at 9", [0.5, 0.6, 0.7], "share", 0.6, 0.0005)),
+]
+
+
+def panel() -> SubFigure:
+    figure = Figure()
+    return figure.add_subfigure(figure.add_gridspec()[0])
+
+
+def measured(accuracies: dict[str, dict[int, list[float]]]) -> Any:
+    """Return what has these accuracies by experiment and epoch, as `Evidence` does."""
+    runs = {
+        name: [SimpleNamespace(measured=by_epoch, trace=list(by_epoch[END])) for _ in by_epoch[END]]
+        for name, by_epoch in accuracies.items()
+    }
+    return SimpleNamespace(runs=runs, accuracies=lambda name, epoch=END: accuracies[name][epoch])
+
+
+def dots(axes: Axes) -> list[list[float]]:
+    return [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_marker() == "o"]
+
+
+def test_runs_are_drawn_relative_to_the_claim_each_unit_on_its_own_axis() -> None:
+    figure = panel()
+    draw_claims(figure, ROWS)
+    shares, plain = figure.axes
+    first, third = dots(shares)
+    assert first == pytest.approx([-10, -8])
+    assert third == pytest.approx([-10, 0, 10])
+    assert dots(plain) == [pytest.approx([-0.05, 0.05])]
+    assert [label.get_text() for label in shares.get_yticklabels()] == ["A1  accuracy", "A3  accuracy at 9"]
+    assert [label.get_text() for label in plain.get_yticklabels()] == ["A2  cost"]
+
+
+def test_a_row_has_interval_claim_rounding_and_verdict() -> None:
+    figure = panel()
+    draw_claims(figure, ROWS[1:2])
+    (axes,) = figure.axes
+    bar, _, claim = axes.lines[:3]
+    assert np.asarray(bar.get_xdata()) == pytest.approx(np.subtract(ROWS[1][1].interval, 0.25))
+    assert same_color(claim.get_color(), VERMILION)
+    assert np.asarray(claim.get_xdata()).tolist() == [0]
+    (rounding,) = axes.collections
+    x = rounding.get_paths()[0].vertices
+    assert (np.min(np.asarray(x)[:, 0]), np.max(np.asarray(x)[:, 0])) == pytest.approx((-0.05, 0.05))
+    assert axes.texts[0].get_text() == "0.2500 (0.2000 to 0.3000)\nconsistent"
+
+
+def test_experiments_stand_side_by_side_and_those_missing_leave_a_gap() -> None:
+    axes = Figure().subplots()
+    evidence = measured({"a": {END: [0.1, 0.3]}, "c": {END: [0.5, 0.7]}})
+    draw_dots(axes, evidence, {"a": "A", "b": "B", "c": "C"}, BLUE, "all")
+    assert dots(axes) == [[0, 0], [2, 2]]
+    means = [np.asarray(line.get_ydata())[0] for line in axes.lines if line.get_marker() != "o"]
+    assert means == pytest.approx([0.2, 0.6])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["A", "B", "C"]
+    assert axes.get_legend_handles_labels()[1] == ["all"]
+
+
+def test_curves_go_through_the_means_with_the_range_around() -> None:
+    axes = Figure().subplots()
+    accuracies = {0: [0.1, 0.1], 1: [0.2, 0.4], 10: [0.6, 0.8], END: [0.6, 0.8]}
+    draw_curves(axes, measured({"a": accuracies}), {"a": ("A", BLUE)})
+    (line,) = axes.lines
+    assert np.asarray(line.get_xdata()).tolist() == [1, 10]
+    assert np.asarray(line.get_ydata()) == pytest.approx([0.3, 0.7])
+    y = np.asarray(axes.collections[0].get_paths()[0].vertices)[:, 1]
+    assert (y.min(), y.max()) == (0.2, 0.8)
+
+
+def test_the_dip_is_drawn_with_its_claim() -> None:
+    axes = Figure().subplots()
+    draw_dip(axes, measured({"w4": {END: [0.1, 0.9, 0.5]}}), {"numbers": [{"update": 70, "value": 60}]})
+    *traces, claim, lowered = axes.lines
+    assert [np.asarray(trace.get_ydata()).tolist() for trace in traces] == [[0.1, 0.9, 0.5]] * 3
+    assert (np.asarray(claim.get_xdata()).tolist(), np.asarray(claim.get_ydata()).tolist()) == ([70], [0.6])
+    assert np.asarray(lowered.get_xdata()).tolist() == [75, 75]

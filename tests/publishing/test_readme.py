@@ -1,0 +1,243 @@
+"""The results in the README: written, checked, and what is said where something is missing."""
+
+import html
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pypandoc
+import pytest
+
+from publishing import readme
+from stages.shared.errors import UserError
+from tests.lock import write_lock
+from tests.networks import layer_rows
+
+Write = Callable[[Path, Mapping[str, Any]], None]
+NASTY = r"a <b>&|*_$x_{$ [c](d) `e`"
+
+TEXT = (
+    "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nbetween\n\n<!-- picture --><!-- /picture -->\n"
+    "<!-- claims -->\n<!-- /claims -->\n<!-- benchmarks -->\n<!-- /benchmarks -->\nend\n"
+)
+ROW = {"split": "kaggle", "layers": layer_rows(10), "learning_rate": 0.1, "updates": 1500, "seed": 0}
+CLAIM = {"id": "W9.1", "claim": "It works.", "verdict": "consistent", "finding": "97 % | 3 seeds.", "measured": []}
+BENCHMARKS = {
+    "machine": {"processor": "abacus", "cores": 2, "numpy": "2.9"},
+    "works": [
+        {"work": "full", "contestants": {"ours": {"ours_over_theirs": 1}, "loop": {"ours_over_theirs": 0.5}}},
+        {"work": "mini", "contestants": {"ours": {"ours_over_theirs": 1}, "peer": {"ours_over_theirs": 1.256}}},
+    ],
+}
+PART = {"accuracy": 0.875, "interval": [0.85, 0.9], "cross_entropy": 0.25}
+
+
+def write_metrics(folder: Path, model: str, **changes: Any) -> None:
+    path = folder / "metrics" / f"{model}.json"
+    path.parent.mkdir(exist_ok=True)
+    content = {"dataset": "MNIST", "train": PART, "held_out": None, "test": PART, "precision": [1.0]} | changes
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture
+def run_project(project: Path, write_parameters: Write) -> Path:
+    """Return a project with two models that have been trained, measured and drawn."""
+    linear = {**ROW, "layers": layer_rows(10, activation=None), "updates": None, "epochs": 3}
+    write_parameters(project, {"models": {"first": ROW, "second": linear}})
+    (project / "README.md").write_text(TEXT, encoding="utf-8")
+    write_metrics(project, "first")
+    write_metrics(project, "second", test={**PART, "accuracy": 0.9, "cross_entropy": 0.5}, held_out=PART)
+    content = {"dataset": "MNIST", "notes": ["A note."], "claims": [CLAIM]}
+    (project / "metrics/reproductions.json").write_text(json.dumps(content), encoding="utf-8")
+    (project / "benchmarks").mkdir()
+    (project / "benchmarks/results.json").write_text(json.dumps(BENCHMARKS), encoding="utf-8")
+    (project / "figures/first").mkdir(parents=True)
+    (project / "figures/first/predictions.png").write_bytes(b"picture")
+    write_lock(project)
+    return project
+
+
+def read(project: Path) -> str:
+    return (project / "README.md").read_text(encoding="utf-8")
+
+
+def test_table_has_a_line_for_each_model_of_the_parameters(run_project: Path) -> None:
+    readme.update(check=False)
+    text = read(run_project)
+    results = text[: text.index("<!-- /results -->")].splitlines()
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in results if line.startswith("|")]
+    assert table[2:] == [
+        [
+            "`first`",
+            "784-10-10, relu",
+            "1,500 updates",
+            "87.5\u00a0% (85.0\u00a0to\u00a090.0)",
+            "-",
+            "87.5\u00a0% (85.0\u00a0to\u00a090.0)",
+            "0.250",
+        ],
+        [
+            "`second`",
+            "784-10-10, linear",
+            "3 epochs",
+            *["87.5\u00a0% (85.0\u00a0to\u00a090.0)"] * 2,
+            "90.0\u00a0% (85.0\u00a0to\u00a090.0)",
+            "0.500",
+        ],
+    ]
+    assert {len(line) for line in table} == {7}
+    assert "Data: MNIST.\n" in text
+
+
+def test_everything_else_stays(run_project: Path) -> None:
+    readme.update(check=False)
+    text = read(run_project)
+    assert "old" not in text
+    assert text.startswith("# Title\n\n<!-- results -->\n\n|")
+    assert "<!-- /results -->\n\nbetween\n\n<!-- picture -->\n\n![" in text
+    assert ")\n\n<!-- /picture -->\n<!-- claims -->\n\n| |" in text
+    assert text.endswith("\n\n<!-- /benchmarks -->\nend\n")
+
+
+def test_claims_have_a_line_each(run_project: Path) -> None:
+    readme.update(check=False)
+    assert "\n| W9.1 | It works. | consistent | 97 % &#124; 3 seeds. |\n\nData: MNIST. A note.\n" in read(run_project)
+
+
+def test_names_are_shown_as_they_stand(run_project: Path, write_parameters: Write) -> None:
+    write_parameters(run_project, {"models": {"_a_": ROW}})
+    shutil.rmtree(run_project / "metrics")
+    write_metrics(run_project, "_a_", dataset=NASTY, notes=[NASTY])
+    content = {"dataset": NASTY, "notes": [NASTY], "claims": [{**CLAIM, "claim": NASTY}]}
+    (run_project / "metrics/reproductions.json").write_text(json.dumps(content), encoding="utf-8")
+    (run_project / "figures/first").rename(run_project / "figures/_a_")
+    write_lock(run_project)
+    readme.update(check=False)
+    page = pypandoc.convert_text(read(run_project), "html", format="gfm+tex_math_dollars", extra_args=["--wrap=none"])
+    text = html.unescape(re.sub(r"<[^>]*>", "", page))
+    assert text.count(NASTY) == 5
+    assert "prediction of _a_" in page
+    readme.update(check=True)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_of_another_run_is_neither_written_nor_passes_the_check(
+    check: bool, run_project: Path, write_parameters: Write
+) -> None:
+    readme.update(check=False)
+    before = read(run_project)
+    write_parameters(run_project, {"models": {"first": {**ROW, "updates": 3}}})
+    with pytest.raises(UserError, match=r"models\.first is not what train@first was run with\n.*`dvc repro`"):
+        readme.update(check)
+    assert read(run_project) == before
+
+
+def test_what_is_left_of_a_model_is_named(run_project: Path, write_parameters: Write) -> None:
+    write_metrics(run_project, "removed", dataset="another")
+    with pytest.raises(UserError, match=r"no model removed; .*: `rm -r metrics/removed\.json`"):
+        readme.update(check=True)
+
+
+def test_reproductions_of_another_form_are_an_error(run_project: Path) -> None:
+    (run_project / "metrics/reproductions.json").write_text('{"dataset": "MNIST", "notes": []}', encoding="utf-8")
+    write_lock(run_project)
+    with pytest.raises(UserError, match=r"reproductions\.json: claims is missing or is not what `dvc repro` writes"):
+        readme.update(check=False)
+
+
+def test_benchmarks_have_a_column_for_each_peer(run_project: Path) -> None:
+    readme.update(check=False)
+    table = "| work | loop | peer |\n|---|---|---|\n| full | 0.50 | - |\n| mini | - | 1.26 |\n\n"
+    assert f"\n{table}On abacus, 2 cores, NumPy 2.9.\n" in read(run_project)
+
+
+def test_no_official_test_part(run_project: Path) -> None:
+    notes = ["Why there is none."]
+    write_metrics(run_project, "second", dataset="Kaggle", test=None, notes=notes)
+    write_metrics(run_project, "first", dataset="Kaggle", test=None, notes=notes)
+    write_lock(run_project)
+    readme.update(check=False)
+    text = read(run_project)
+    assert "| `second` | 784-10-10, linear | 3 epochs | 87.5\u00a0% (85.0\u00a0to\u00a090.0) | - | - | - |" in text
+    assert "Data: Kaggle. Why there is none.\n" in text
+
+
+def test_what_was_written_passes_the_check(run_project: Path) -> None:
+    readme.update(check=False)
+    before = read(run_project)
+    readme.update(check=True)
+    readme.update(check=False)
+    assert read(run_project) == before
+
+
+def test_check_fails_before_anything_is_written_and_writes_nothing(run_project: Path) -> None:
+    with pytest.raises(UserError, match=r"README\.md and docs/images/predictions\.png: .* `make readme`"):
+        readme.update(check=True)
+    assert read(run_project) == TEXT
+    assert not readme.PICTURE.exists()
+
+
+def test_option_check(run_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["readme", "--check"])
+    with pytest.raises(UserError, match="run `make readme`"):
+        readme.main()
+    assert read(run_project) == TEXT
+
+
+def test_check_fails_with_other_metrics(run_project: Path) -> None:
+    readme.update(check=False)
+    write_metrics(run_project, "first", train={**PART, "accuracy": 0.876})
+    write_lock(run_project)
+    with pytest.raises(UserError, match=r"^README\.md: "):
+        readme.update(check=True)
+
+
+def test_check_fails_with_another_figure(run_project: Path) -> None:
+    readme.update(check=False)
+    (run_project / "figures/first/predictions.png").write_bytes(b"another")
+    write_lock(run_project)
+    with pytest.raises(UserError, match=r"^docs/images/predictions\.png: "):
+        readme.update(check=True)
+
+
+def test_only_the_check_does_without_the_figure(run_project: Path) -> None:
+    readme.update(check=False)
+    shutil.rmtree(run_project / "figures")
+    readme.update(check=True)
+    with pytest.raises(UserError, match=r"figures/first/predictions\.png: not there; run `dvc repro`"):
+        readme.update(check=False)
+
+
+def test_missing_metrics(run_project: Path) -> None:
+    (run_project / "metrics/second.json").unlink()
+    with pytest.raises(UserError, match=r"metrics/second\.json: not there; run `dvc repro`"):
+        readme.update(check=False)
+
+
+def test_metrics_of_another_form(run_project: Path) -> None:
+    write_metrics(run_project, "second", train={"accuracy": 0.5, "cross_entropy": 1.0})
+    write_lock(run_project)
+    with pytest.raises(UserError, match=r"metrics/second\.json: train\.interval is missing or is not what"):
+        readme.update(check=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        TEXT.replace("<!-- results -->", ""),
+        TEXT.replace("<!-- /results -->", ""),
+        TEXT.replace("<!-- results -->", "<!-- results -->\n<!-- results -->"),
+        TEXT + "<!-- /results -->",
+        "<!-- /results --><!-- results -->",
+    ],
+    ids=["empty", "no start", "no end", "two starts", "two ends", "wrong order"],
+)
+def test_readme_without_its_comments(run_project: Path, text: str) -> None:
+    (run_project / "README.md").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"README\.md: must have <!-- results --> and after it <!-- /results -->"):
+        readme.update(check=False)
+    assert read(run_project) == text

@@ -1,0 +1,226 @@
+"""Show what a trained model makes of images: `python -m tools.predict MODEL IMAGE ...`."""
+
+import argparse
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from threadpoolctl import threadpool_limits
+
+from stages.nn.arrays import Array
+from stages.nn.network import Network
+from stages.nn.softmax import softmax
+from stages.shared import drawings, models, parameters, splits
+from stages.shared.artifacts import replacing
+from stages.shared.errors import UserError, run
+from stages.shared.figures import BLUE, GRAY, INK, PERCENT, SubFigure, drawing
+from stages.shared.mnist import CLASSES, COLUMNS, ROWS
+
+FOLDER = Path("explained")  # where the figures of --explain go
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image to predict.
+
+    Attributes
+    ----------
+    name : str
+        What the table calls it.
+    stem : str
+        What its figure is called by.
+    image : Image
+        As it was given.
+    x : ndarray of shape (784,)
+        As the network sees it.
+    label : int or None
+        The digit that it is, where that is known.
+    done : sequence of str
+        What had to be done to find the digit in the image.
+    doubts : sequence of str
+        Why it may be no digit, or not all of one.
+    """
+
+    name: str
+    stem: str
+    image: Image.Image
+    x: Array
+    label: int | None = None
+    done: Sequence[str] = ()
+    doubts: Sequence[str] = ()
+
+
+def from_file(path: Path) -> Sample:
+    """Return an image file, brought into MNIST's form; raise UserError if it is no such file or empty."""
+    image = drawings.read(path)
+    try:
+        digit = drawings.find(image)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return Sample(str(path), path.stem, image, digit.x, done=digit.done, doubts=digit.doubts)
+
+
+def files(path: Path) -> list[Path]:
+    """Return the images in a folder, sorted, or the path itself if it is none; raise UserError if there are none."""
+    if not path.is_dir():
+        return [path]
+    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in drawings.FORMATS}
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
+    if not found:
+        raise UserError(f"{path}: no image is in this folder; put files in it that end in .png, .jpg or the like")
+    return found
+
+
+def from_test_part(split: str, index: int) -> Sample:
+    """Return an image of the test part of a split; raise UserError if there is none with this index."""
+    X, y = splits.require_part(split, "test")
+    if not 0 <= index < len(y):
+        raise UserError(f"--test-index {index}: the test part of {split} has the images 0 to {len(y) - 1}")
+    x = X[:, index]
+    image = Image.fromarray(np.rint(255 * x.reshape(ROWS, COLUMNS)).astype(np.uint8))
+    return Sample(f"test image {index}", f"test-{index}", image, x, int(y[index]))
+
+
+def hidden_activations(network: Network, x: Array) -> list[Array]:
+    """Return what each layer that learns is given by the layers before it, of shape (units,), for an image x."""
+    inputs: list[Array] = []
+    A = x[:, np.newaxis]
+    for layer in network.layers:
+        if layer.parameters:
+            inputs.append(A[:, 0].copy())
+        A = layer.forward(A)
+    return inputs[1:]
+
+
+def table(samples: Sequence[Sample], P: Array) -> str:
+    """Return the probabilities P, of shape (10, samples), in percent and the predictions, an image a row."""
+    names = ["image", *(printable(sample.name) for sample in samples)]
+    numbers = ["".join(f"{k:7}" for k in range(CLASSES)), *("".join(f"{100 * p_k:7.1f}" for p_k in p) for p in P.T)]
+    truths = ["" if sample.label is None else f" (label {sample.label})" for sample in samples]
+    last = ["prediction", *(f"{k}{truth}" for k, truth in zip(P.argmax(axis=0), truths, strict=True))]
+    width = max(map(len, names))
+    return "\n".join(f"{a:{width}}{b}   {c}" for a, b, c in zip(names, numbers, last, strict=True))
+
+
+def remarks(sample: Sample) -> list[str]:
+    """Return what was done to find the digit, and each reason to doubt that it is one."""
+    done = ["; ".join(sample.done)] if sample.done else []
+    return [f"{printable(sample.name)}: {text}" for text in [*done, *(f"warning: {text}" for text in sample.doubts)]]
+
+
+def printable(text: str) -> str:
+    """Return text that any terminal can show: the name of a file may hold what is no character."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def draw_explanation(figure: SubFigure, sample: Sample, hidden: Sequence[Array], p: Array) -> None:
+    """Draw an image as given and as the network sees it, the probabilities, and each hidden layer's activations."""
+    grid = figure.add_gridspec(1 + len(hidden), 3, height_ratios=[2] + [1] * len(hidden), width_ratios=[1, 1, 1.2])
+    as_given, as_seen, probabilities = (figure.add_subplot(grid[0, column]) for column in range(3))
+    as_given.imshow(sample.image, cmap="gray", vmin=0, vmax=255)
+    as_seen.imshow(sample.x.reshape(ROWS, COLUMNS), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    for axes, title in ((as_given, "the image as given"), (as_seen, "as the network sees it")):
+        axes.set_title(title, fontsize=9)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(True)
+
+    colors = [BLUE if k == p.argmax() else GRAY for k in range(CLASSES)]
+    probabilities.barh(range(CLASSES), p, color=colors)
+    for k, p_k in enumerate(p):
+        probabilities.text(p_k + 0.02, k, f"{p_k:.1%}", va="center", color=INK)
+    probabilities.set_title("probabilities", fontsize=9)
+    probabilities.set(xlim=(0, 1.2), ylim=(CLASSES - 0.5, -0.5), xticks=(0, 0.5, 1), yticks=range(CLASSES))
+    probabilities.xaxis.set_major_formatter(PERCENT)
+
+    for l, A in enumerate(hidden, 1):
+        axes = figure.add_subplot(grid[l, :])
+        axes.bar(np.arange(1, len(A) + 1), A, color=BLUE)
+        axes.axhline(0, color=GRAY, linewidth=0.6)
+        axes.set_title(f"hidden layer {l}: {np.count_nonzero(A > 0)} of {len(A)} units above 0", fontsize=9)
+        axes.set(xlim=(0.5, len(A) + 0.5), xlabel="unit", ylabel="activation")
+
+
+def explain(path: Path, title: str, sample: Sample, network: Network) -> None:
+    """Write the explanation of one image as a PNG file."""
+    p = softmax(network.forward(sample.x[:, np.newaxis]))[:, 0]
+    hidden = hidden_activations(network, sample.x)
+    truth = "" if sample.label is None else f"; label {sample.label}"
+    subtitle = f"Prediction {p.argmax()}, with a probability of {p.max():.1%}{truth}"
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "explanation"
+        with drawing(draft, (7, 2.8 + 1.3 * len(hidden)), title, subtitle) as figure:
+            draw_explanation(figure, sample, hidden, p)
+        with replacing(path) as partial:
+            shutil.copyfile(draft.with_suffix(".png"), partial)
+
+
+def predict(name: str, paths: Sequence[Path], test_index: int | None, explained: bool) -> None:
+    """Print what the model of this name makes of image files or of a test image; write figures of it if wanted.
+
+    Raises
+    ------
+    UserError
+        If the model is missing, there is no such test image, or at least one of the files is no image of a digit; the
+        others are predicted first.
+    """
+    model = models.load(Path("models") / f"{name}.npz")
+    samples = [] if test_index is None else [from_test_part(model.row.split, test_index)]
+    problems = []
+    for given in paths:
+        try:
+            found = files(given)
+        except UserError as error:
+            problems.append(printable(str(error)))
+            continue
+        for path in found:
+            try:
+                samples.append(from_file(path))
+            except UserError as error:
+                problems.append(printable(str(error)))
+    title = f"{name} on {model.dataset}"
+    if samples:
+        print(f"{title}, probabilities in percent\n")
+        print(table(samples, softmax(model.network.forward(np.stack([sample.x for sample in samples], axis=1)))))
+        said = [remark for sample in samples for remark in remarks(sample)]
+        print(*(["", *said] if said else []), sep="\n", end="\n" if said else "")
+    if samples and explained:
+        print()
+        times = Counter[str]()
+        for sample in samples:
+            times[sample.stem] += 1
+            repeated = f"-{times[sample.stem]}" if times[sample.stem] > 1 else ""
+            target = FOLDER / f"{name}-{sample.stem}{repeated}.png"
+            explain(target, title, sample, model.network)
+            print(f"{printable(sample.name)} is explained in {printable(str(target))}")
+    if problems:
+        raise UserError("\nerror: ".join(problems))
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Show what a trained model makes of images of digits.")
+    parser.add_argument("model", help="a key of models in params.yaml")
+    parser.add_argument(
+        "images",
+        nargs="*",
+        type=Path,
+        metavar="IMAGE",
+        help=f"a drawn or photographed digit, or a folder of them: {', '.join(drawings.FORMATS)}",
+    )
+    parser.add_argument("--test-index", type=int, metavar="N", help="show image N of the test part (from 0) instead")
+    parser.add_argument("--explain", action="store_true", help=f"draw how the network comes to it, in {FOLDER}/")
+    options = parser.parse_intermixed_args()
+    if bool(options.images) == (options.test_index is not None):
+        parser.error("give image files or --test-index N, one of the two")
+    parameters.load_model(options.model)
+    with threadpool_limits(parameters.load().blas_threads, user_api="blas"):
+        predict(options.model, options.images, options.test_index, options.explain)
+
+
+if __name__ == "__main__":
+    run(main)
