@@ -11,10 +11,12 @@ from pydantic import ValidationError
 from scipy.stats import binomtest, t
 
 from stages.parameters import Model
-from stages.reproductions import EXPERIMENTS, NETWORKS
+from stages.reproductions import EXPERIMENTS, NETWORKS, PARTS
 
 LEVEL = 0.05
-MEASURED = re.compile(r"accuracy on the test images after ([\d,]+) updates")
+MEASURED = {
+    part: re.compile(rf"accuracy on the {words} images after ([\d,]+) updates") for part, words in PARTS.items()
+}
 NOT_OF_THE_NETWORK = {"seed", "updates", "epochs", "record_every", "early_stopping"}
 
 
@@ -83,7 +85,7 @@ class Spread:
         return float(t.ppf(1 - LEVEL / 2, self.seeds - 1)) * math.sqrt(2) * self.deviation
 
 
-def find_spread(row: Any, dataset: Any, reproductions: dict[str, Any]) -> Spread | None:
+def find_spread(row: Any, dataset: Any, reproductions: dict[str, Any], part: str = "test") -> Spread | None:
     """Return what the reproduce stage measured of a network, at the last time up to the end of its training.
 
     Parameters
@@ -94,11 +96,13 @@ def find_spread(row: Any, dataset: Any, reproductions: dict[str, Any]) -> Spread
         Name of the data set it was measured on.
     reproductions : dict
         Content of metrics/reproductions.json.
+    part : str
+        The part of the split whose accuracy it is.
 
     Returns
     -------
     Spread or None
-        None if the stage has not run this network, or not on this data set.
+        None if the stage has not run this network, not on this data set, or not measured this part.
     """
     try:
         model = Model.model_validate(row)
@@ -114,7 +118,7 @@ def find_spread(row: Any, dataset: Any, reproductions: dict[str, Any]) -> Spread
         for claim in reproductions.get("claims", [])
         if claim["write_up"] in printed and reproductions["dataset"] == dataset
         for number in claim["measured"]
-        if (found := MEASURED.fullmatch(number["quantity"]))
+        if part in MEASURED and (found := MEASURED[part].fullmatch(number["quantity"]))
     ]
     length = model.updates or model.epochs or 0  # in full batches, as all of these networks are trained, the same
     return max((spread for spread in spreads if spread.updates <= length), key=lambda s: s.updates, default=None)

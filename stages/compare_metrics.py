@@ -28,18 +28,18 @@ def distance(old: Any, new: Any) -> float:
         The largest difference of two numbers that stand in the same place, of numbers beyond 1 the relative one;
         infinity if anything else differs, but for the sentences that repeat the numbers.
     """
-    before, after = dict(_leaves(old)), dict(_leaves(new))
+    before, after = dict(leaves(old)), dict(leaves(new))
     if before.keys() != after.keys():
         return math.inf
     return max((_apart(before[key], after[key]) for key in before), default=0.0)
 
 
-def _leaves(content: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def leaves(content: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Yield the place and the value of everything in a JSON document that holds nothing else."""
     if isinstance(content, dict | list) and content:
         for key, part in content.items() if isinstance(content, dict) else enumerate(content):
             if key != REPEATED:
-                yield from _leaves(part, (*place, key))
+                yield from leaves(part, (*place, key))
     else:
         yield place, content
 
