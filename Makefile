@@ -4,7 +4,7 @@ BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .NOTPARALLEL:
-.PHONY: help repro test test-slow test-engines docs serve paper report bench lint format readme check-readme lock
+.PHONY: help repro verify test test-slow test-engines docs serve paper report bench lint format readme check-readme lock
 
 help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
@@ -12,7 +12,10 @@ help: ## show these lines
 repro: .venv/.run ## run what has changed of the pipeline: data, models, metrics, figures
 	@.venv/bin/python -m stages.parameters
 	@if grep -qs '"fallback": true' data/raw/source.json; then .venv/bin/python -m dvc repro --force --single-item fetch; fi
-	@.venv/bin/python -m dvc repro
+	@.venv/bin/python -m reviewing.recording
+
+verify: .venv/.run ## run it again from the last commit, and compare; a part: make verify STAGES="train@w3-relu-10"
+	@.venv/bin/python -m reviewing.verify --stages $(STAGES)
 
 test: .venv/.dev ## run the tests
 	@OPENBLAS_NUM_THREADS=1 .venv/bin/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
