@@ -13,6 +13,7 @@ import numpy as np
 from reviewing import markdown
 from reviewing.figures import draw_confusion, draw_curves, draw_digits, shrink
 from reviewing.models import Model, read_models
+from reviewing.proof import made_on
 from reviewing.revisions import WORKSPACE, Comparison, compare
 from reviewing.significance import Spread, find_spread
 from stages import parameters, splits
@@ -137,8 +138,8 @@ def report(base: str) -> None:
         ]
         differ = any(details) or any(model.state != "the same" for model in models)
         summary = markdown.summary(models, spreads) if differ else markdown.NOTHING
-        parts = [markdown.heading(comparison), summary, *filter(None, details)]
-        text = "\n\n".join(parts) + "\n"
+        parts = [markdown.heading(comparison), made_on(comparison.before, comparison.after), summary, *details]
+        text = "\n\n".join(filter(None, parts)) + "\n"
         (folder / "report.md").write_text(text, encoding="utf-8", newline="\n")
 
 
