@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from threadpoolctl import threadpool_info
 
-from stages.shared.artifacts import write_json
-from stages.shared.errors import UserError, run
+from stages.artifacts import write_json
+from stages.errors import UserError, run
 
 RECORD = Path("recorded_run.json")
 LOCK = Path("dvc.lock")
@@ -118,8 +119,11 @@ def digest(entry: Mapping[str, Any]) -> str:
 
 
 def entries_of(text: str) -> Entries:
-    """Return the entries of a dvc.lock."""
-    stages: Entries = YAML(typ="safe", pure=True).load(text)["stages"]
+    """Return the entries of a dvc.lock; raise UserError if it is none."""
+    try:
+        stages: Entries = YAML(typ="safe", pure=True).load(text)["stages"]
+    except (YAMLError, LookupError, TypeError) as error:
+        raise UserError(f"{LOCK}: not what DVC writes ({' '.join(str(error).split())}); `git restore {LOCK}`") from None
     return stages
 
 
@@ -209,7 +213,7 @@ def environment() -> dict[str, str]:
 def repro() -> tuple[int, dict[str, float]]:
     """Run `dvc repro`; return its exit status, and how long each stage took that it ran to the end."""
     clock = Clock()
-    with subprocess.Popen(REPRO, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(REPRO, env=environment(), stdout=subprocess.PIPE, text=True, errors="replace") as process:
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # DVC gets it too, and ends in its own way
         for line in process.stdout or ():
             print(line, end="", flush=True)
@@ -240,7 +244,8 @@ def note(seconds: Mapping[str, float]) -> None:
 def main() -> None:
     """Run the pipeline in this folder."""
     status, seconds = repro()
-    note(seconds)
+    if status == 0 or seconds:
+        note(seconds)
     sys.exit(status)
 
 

@@ -28,10 +28,10 @@ from reviewing.judging import differences, parsed
 from reviewing.proof import Output, Proof, Stage, content, markdown
 from reviewing.recording import LOCK, REPRO, Clock, Entries, Machine, Made
 from reviewing.significance import Spread, find_spread
-from stages.shared import schema
-from stages.shared.artifacts import replacing, write_json, write_text
-from stages.shared.errors import UserError, run
-from stages.shared.mnist import FILES, RAW
+from stages import schema
+from stages.artifacts import replacing, write_json, write_text
+from stages.errors import UserError, run
+from stages.mnist import FILES, RAW
 
 FOLDER = Path("verify")
 DATA = "data/"  # what lies in there has the same bytes on any machine
@@ -143,9 +143,9 @@ def take_over(folder: Path, recorded: Recorded, names: Sequence[str]) -> None:
     entries = [recorded.entries.get(name, {}) for name in names]
     made = {path for entry in entries for path in _hashes(entry, "outs")}
     if str(RAW) in made:
-        sums = recorded.parameters["data"]["sha256"]
+        sums = schema.validate(schema.Data, recorded.parameters.get("data"), "data").sha256
         for name in FILES:
-            if (RAW / name).is_file() and pooch.file_hash(RAW / name) == sums.get(name):
+            if (RAW / name).is_file() and pooch.file_hash(RAW / name) == sums[name]:
                 _copy(RAW / name, folder)
     for entry in entries:
         for path, md5 in _hashes(entry, "deps").items():
@@ -314,7 +314,8 @@ def main() -> None:
     parser.add_argument("--stages", nargs="*", default=[], help="with those that they depend on; all if none is given")
     targets = parser.parse_args().stages
     for number in ENDINGS:
-        signal.signal(number, _end)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(number, _end)
     proof = verify(targets)
     with replacing(FOLDER) as folder:
         write_text(folder / "verify.md", markdown(proof))

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info
 
 from reviewing import recording
 from reviewing.recording import Clock, Machine, Record, digest, updated
-from stages.shared.errors import UserError
+from stages.errors import UserError
 from tests.reviewing.repository import ROOT
 
 LAPTOP = Machine(
@@ -101,6 +101,12 @@ def test_a_file_that_is_no_record_is_an_error(tmp_path: Path, text: str) -> None
     (tmp_path / "recorded_run.json").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"^recorded_run\.json: not what `make repro` writes"):
         recording.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD\n", "", "stages\n", "schema: '2.0'\n"])
+def test_a_file_that_is_no_lock_is_an_error(text: str) -> None:
+    with pytest.raises(UserError, match=r"^dvc\.lock: not what DVC writes .*; `git restore dvc\.lock`$"):
+        recording.entries_of(text)
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reviewing import recording
 from reviewing import report as module
 from reviewing.report import report
+from reviewing.revisions import WORKSPACE, Revision
 from stages.claims.reproductions import named
 from stages.shared.errors import UserError
 from stages.shared.splits import PARTS
@@ -229,3 +231,12 @@ def test_the_command_takes_a_base(
         module.main()
         assert capsys.readouterr().out == "report/report.md is written\n"
         assert f"From `{name}`" in REPORT.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("repository")
+def test_the_machine_that_made_the_results_is_named_if_it_is_known() -> None:
+    assert "made on" not in text()
+    entries = Revision(WORKSPACE).stages()
+    here = recording.updated(recording.Record(), entries, entries, {})
+    Path("recorded_run.json").write_text(here.model_dump_json(), encoding="utf-8")
+    assert f"What the workspace has was made on {recording.here().processor} with NumPy {np.__version__}, " in text()

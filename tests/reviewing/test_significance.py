@@ -89,6 +89,13 @@ def test_the_spread_is_that_of_the_same_network_at_the_last_time_before_its_end(
     assert find_spread(ROWS["w3-relu-10"] | changes, "MNIST", reproductions()) == expected
 
 
+def test_the_spread_of_another_part_is_its_own() -> None:
+    row = ROWS["w3-relu-10"]
+    assert find_spread(row, "MNIST", reproductions(), "train") == Spread(0.03, 5, 750)
+    assert find_spread(row, "MNIST", reproductions(), "held_out") is None
+    assert find_spread(row, "MNIST", reproductions(), "validation") is None
+
+
 def test_no_spread_without_a_row_or_a_measurement_or_on_other_data() -> None:
     row = ROWS["w3-relu-10"]
     assert find_spread(None, "MNIST", reproductions()) is None
