@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from reviewing.compare_metrics import TOLERANCE, leaves
 from reviewing.significance import Spread
-from stages.compare_metrics import TOLERANCE, leaves
-from stages.errors import UserError
+from stages.shared.errors import UserError
 
 CONCLUSIONS = ("dataset", "shown", "verdict")  # keys of words that must be the same on any machine
 ABSENT = "absent"

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from publishing.results import escaped, table
 from reviewing import recording
+from reviewing.compare_metrics import TOLERANCE
 from reviewing.judging import Difference
 from reviewing.markdown import code, folded
 from reviewing.recording import Machine
 from reviewing.revisions import Revision
-from stages.compare_metrics import TOLERANCE
 
 UNFOLDED = 20  # rows of a table
 VERDICTS = {"beyond": "**no**", "within": "yes", "not judged": "not judged"}

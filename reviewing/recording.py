@@ -23,8 +23,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from threadpoolctl import threadpool_info
 
-from stages.artifacts import write_json
-from stages.errors import UserError, run
+from stages.shared.artifacts import write_json
+from stages.shared.errors import UserError, run
 
 RECORD = Path("recorded_run.json")
 LOCK = Path("dvc.lock")

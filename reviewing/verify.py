@@ -28,10 +28,10 @@ from reviewing.judging import differences, parsed
 from reviewing.proof import Output, Proof, Stage, content, markdown
 from reviewing.recording import LOCK, REPRO, Clock, Entries, Machine, Made
 from reviewing.significance import Spread, find_spread
-from stages import schema
-from stages.artifacts import replacing, write_json, write_text
-from stages.errors import UserError, run
-from stages.mnist import FILES, RAW
+from stages.shared import schema
+from stages.shared.artifacts import replacing, write_json, write_text
+from stages.shared.errors import UserError, run
+from stages.shared.mnist import FILES, RAW
 
 FOLDER = Path("verify")
 DATA = "data/"  # what lies in there has the same bytes on any machine

@@ -6,7 +6,7 @@ import pytest
 
 from reviewing.judging import Allowed, Difference, differences, parsed
 from reviewing.significance import Spread
-from stages.errors import UserError
+from stages.shared.errors import UserError
 
 PART = {"accuracy": 0.96, "interval": [0.95, 0.97], "cross_entropy": 0.2, "recall": [0.9, 0.8]}
 MEAN = {"quantity": "gain", "seeds": 5, "mean": 0.5, "sd": 0.02, "verdict": "consistent"}

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info
 
 from reviewing import recording
 from reviewing.recording import Clock, Machine, Record, digest, updated
-from stages.errors import UserError
+from stages.shared.errors import UserError
 from tests.reviewing.repository import ROOT
 
 LAPTOP = Machine(

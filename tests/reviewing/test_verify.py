@@ -19,8 +19,8 @@ from ruamel.yaml import YAML
 
 from reviewing import recording, verify
 from reviewing.proof import Proof, Stage, markdown
-from stages.errors import UserError
-from stages.mnist import FILES
+from stages.shared.errors import UserError
+from stages.shared.mnist import FILES
 from tests.pipeline import ROOT, Project, Write
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # of a library that DVC uses
