@@ -61,12 +61,12 @@ compile := .venv/bin/python -m uv pip compile --quiet --upgrade --universal --py
 compile_hashed := $(compile) --generate-hashes pyproject.toml
 
 lock: .venv/.dev ## lock the requirements anew, to the newest as of the date in pyproject.toml
-	$(compile_hashed) --output-file requirements.txt
-	$(compile_hashed) --group dev --constraint requirements.txt --output-file requirements-dev.txt
-	$(compile_hashed) --group docs --constraint requirements-dev.txt --output-file requirements-docs.txt
-	$(compile_hashed) --group peers --constraint requirements-dev.txt --constraint requirements-docs.txt \
-		--no-emit-package torch --output-file requirements-peers.txt
-	$(compile) --group torch --no-deps --output-file requirements-torch.txt
+	$(compile_hashed) --output-file requirements/run.txt
+	$(compile_hashed) --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+	$(compile_hashed) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
+	$(compile_hashed) --group peers --constraint requirements/dev.txt --constraint requirements/docs.txt \
+		--no-emit-package torch --output-file requirements/peers.txt
+	$(compile) --group torch --no-deps --output-file requirements/torch.txt
 
 .git:
 	@echo "error: DVC needs a git repository, and this folder is none; clone the project, or make it one:" \
@@ -90,26 +90,26 @@ endef
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/.run: requirements.txt .venv/.made
+.venv/.run: requirements/run.txt .venv/.made
 	$(call install,--require-hashes)
 
-.venv/.dev: requirements-dev.txt .venv/.made
+.venv/.dev: requirements/dev.txt .venv/.made
 	$(call install,--require-hashes)
 	@touch .venv/.run
 
-.venv/.docs: requirements-docs.txt .venv/.dev
+.venv/.docs: requirements/docs.txt .venv/.dev
 	$(call install,--require-hashes)
 
 node_modules/.package-lock.json: package.json package-lock.json | .venv/.docs
 	@.venv/bin/python -m publishing.node ci --no-audit --no-fund
 	@touch $@
 
-.venv/.peers: requirements-peers.txt .venv/.made
+.venv/.peers: requirements/peers.txt .venv/.made
 	$(call install,--require-hashes)
 
 .dvc/tmp/vega.js: .venv/.run # draws the pages of `dvc plots`, without a network
 	@.venv/bin/python -m reviewing.plots
 
 # No hash: PyPI's file for Linux brings gigabytes of CUDA, so pip may be set up to find one of PyTorch's CPU builds.
-.venv/.torch: requirements-torch.txt .venv/.peers
+.venv/.torch: requirements/torch.txt .venv/.peers
 	$(call install)

@@ -26,7 +26,7 @@ from tools.check_gradients import compare_at_random
 
 GRADIENTS = Path("benchmarks/gradients.json")
 WRITE_UPS = Path("stages/claims/write_ups.yaml")
-REQUIREMENTS = Path("requirements.txt")
+REQUIREMENTS = Path("requirements/run.txt")
 
 
 class Quantity(BaseModel):
@@ -460,7 +460,7 @@ def bound(error: float) -> str:
 
 
 def version(package: str) -> str:
-    """Return the version of a package that requirements.txt locks.
+    """Return the version of a package that requirements/run.txt locks.
 
     Raises
     ------

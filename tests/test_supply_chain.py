@@ -92,14 +92,12 @@ def requirements(path: Path) -> list[str]:
     return path.read_text().replace("\\\n", " ").splitlines()
 
 
-LOCKED = sorted(ROOT.glob("requirements*.txt"))
+LOCKED = sorted(ROOT.glob("requirements/*.txt"))
 
 
 @pytest.mark.parametrize("path", LOCKED, ids=lambda path: path.name)
 def test_every_requirement_has_one_version_and_its_hashes(path: Path) -> None:
-    hashes = (
-        "" if path.name == "requirements-torch.txt" else r"(\s+--hash=sha256:[0-9a-f]{64})+"
-    )  # why: see the Makefile
+    hashes = "" if path.name == "torch.txt" else r"(\s+--hash=sha256:[0-9a-f]{64})+"  # why: see the Makefile
     lines = requirements(path)
     assert lines
     for line in lines:
@@ -107,9 +105,9 @@ def test_every_requirement_has_one_version_and_its_hashes(path: Path) -> None:
 
 
 def test_torch_alone_has_no_hash() -> None:
-    assert [line.partition("==")[0] for line in requirements(ROOT / "requirements-torch.txt")] == ["torch"]
+    assert [line.partition("==")[0] for line in requirements(ROOT / "requirements/torch.txt")] == ["torch"]
     installations = re.findall(
-        r"^(\S+): requirements\S*\.txt.*\n\t\$\(call install(.*)\)", (ROOT / "Makefile").read_text(), re.MULTILINE
+        r"^(\S+): requirements/\S+\.txt.*\n\t\$\(call install(.*)\)", (ROOT / "Makefile").read_text(), re.MULTILINE
     )
     assert len(installations) == len(LOCKED)
     assert [target for target, options in installations if options != ",--require-hashes"] == [".venv/.torch"]

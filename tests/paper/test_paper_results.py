@@ -412,6 +412,6 @@ def test_words_are_listed(words: Sequence[str], shown: str) -> None:
 
 
 def test_the_versions_are_those_of_the_lock() -> None:
-    assert f"numpy=={paper_results.version('numpy')} " in (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert f"numpy=={paper_results.version('numpy')} " in (ROOT / "requirements/run.txt").read_text(encoding="utf-8")
     with pytest.raises(UserError, match="does not name no-such-package"):
         paper_results.version("no-such-package")
