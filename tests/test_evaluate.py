@@ -138,6 +138,18 @@ def test_the_interval_is_the_published_one(correct: int, m: int, low: float, hig
     assert evaluate.summary(Z, y)["interval"] == pytest.approx([low, high], abs=5e-5)
 
 
+def test_figures_have_six_decimals() -> None:
+    found = evaluate.summary(np.array([[1.0, 2.0, 4.0], [0, 0, 0]]), np.array([0, 1, 1]))
+    losses = [math.log1p(math.exp(-1)), math.log1p(math.exp(2)), math.log1p(math.exp(4))]
+    assert found["accuracy"] == 0.333333
+    assert found["cross_entropy"] == round(sum(losses) / 3, 6)
+    assert (
+        found["interval"]
+        == [round(end, 6) for end in found["interval"]]
+        != [round(end, 5) for end in found["interval"]]
+    )
+
+
 def test_blocks_of_columns_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "BLOCK", 3)
     row = Model.model_validate(

@@ -105,9 +105,11 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_bytes(prepared: P
         is_there = checkpoint.exists()
         process = start(prepared, TELL + TRAIN)
         seen = list(islice(events(process), int(rng.integers(1, FURTHEST))))
-        process.send_signal((signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[number % 3])
+        sent = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[number % 3]
+        process.send_signal(sent)
         _, said = process.communicate()
-        assert process.returncode != 0
+        assert process.returncode == (1 if sent == signal.SIGINT else -sent), said
+        assert (sent == signal.SIGINT) == said.endswith("interrupted\n")
         assert ("goes on at update" in said) == is_there or "update" not in seen, said
         assert "is not used" not in said
         assert not any((prepared / path).exists() for path in OUTPUTS)

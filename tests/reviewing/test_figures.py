@@ -72,6 +72,17 @@ def test_confusion_of_both_and_their_difference(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "picture.png").stat().st_size > 0
 
 
+def test_the_darkest_cell_is_the_largest_difference_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    darkest: list[float] = []
+    monkeypatch.setattr(figures, "_write_counts", lambda *arguments: darkest.append(float(arguments[3].max())))
+    before = np.diag(np.full(10, 9))
+    after = before.copy()
+    after[0, :2] = 5, 4
+    draw_confusion(tmp_path / "picture", "model", ("main", "workspace"), (before, after))
+    draw_confusion(tmp_path / "picture", "model", ("main", "workspace"), (before, before))
+    assert darkest == [0, 1, 1, 0, 0, 0]
+
+
 def test_digits_have_both_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[list[float], list[str], list[bool]]] = []
 
@@ -86,6 +97,10 @@ def test_digits_have_both_predictions(tmp_path: Path, monkeypatch: pytest.Monkey
     shown.clear()
     draw_digits(tmp_path / "picture", "model", X, was, now, Paired(np.array([], dtype=int), np.array([2])))
     assert shown == [([0.5], ["3 → 7"], [True])]
+    shown.clear()
+    many = np.zeros(40, dtype=int)
+    draw_digits(tmp_path / "picture", "model", X[:, many], many, many, Paired(np.arange(16), np.arange(20, 36)))
+    assert [len(labels) for _, labels, _ in shown] == [15, 15]
 
 
 def test_a_shrunk_picture_looks_the_same(tmp_path: Path) -> None:

@@ -272,6 +272,7 @@ HEADER = ",".join(COLUMNS) + "\n"
 ROW = ",".join(["1"] * 785) + "\n"
 
 
+@pytest.mark.filterwarnings("default")  # outside of tests a warning is not yet an error
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
