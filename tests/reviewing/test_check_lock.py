@@ -56,9 +56,7 @@ def call(command: str) -> str:
     """Run a command as a user would, with the interpreter of these tests first on PATH, and return what it printed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | IDENTITY | {"PATH": path}
-    done = subprocess.run(  # noqa: S602
-        command, shell=True, check=False, env=environment, capture_output=True, encoding="utf-8"
-    )
+    done = subprocess.run(["sh", "-c", command], check=False, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
