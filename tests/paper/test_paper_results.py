@@ -92,8 +92,7 @@ def check_models(rows: Rows, copy: "Copy") -> None:
     assert [row[0] for row in rows] == list(models)
     for name, network, start, optimizer, rate, batch, length, *rest in rows:
         model = models[name]
-        dropout = f", {model['dropout']}" if model.get("dropout") else ""
-        assert numbers(network) == numbers("-".join(map(str, model["layer_sizes"])) + dropout)
+        assert network == ", ".join(" ".join(map(str, layer.values())) for layer in model["layers"])
         for family, cell in (("initializer", start), ("optimizer", optimizer), ("schedule", rate)):
             assert options(model, family) <= set(map(float, numbers(cell)))
         assert float(numbers(rate)[0]) == model["learning_rate"]
