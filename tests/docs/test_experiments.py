@@ -16,14 +16,11 @@ OVERRIDES = [shlex.split(line, comments=True)[1] for line in re.findall(r"^-S .+
 
 
 @pytest.mark.parametrize("override", OVERRIDES)
-def test_an_override_gives_parameters_that_are_valid_and_others(
-    override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_override_is_valid(override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    before = parameters.load()
     apply_overrides("params.yaml", [override])
-    assert parameters.load() != before
+    parameters.load()  # raises an error for what is not allowed
 
 
 def test_the_page_has_overrides() -> None:
