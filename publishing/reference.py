@@ -185,7 +185,8 @@ def _family(family: dict[str, type[Any]]) -> str:
         }
         for option, info in schema_of(member).model_fields.items():
             default = "required" if info.is_required() else f"`{_value(info.default)}`"
-            lines.append(f"| | `{option}` | {_type(info.annotation)} | {default} | {_cell(meanings[option])} |")
+            kind = ", ".join([_type(info.annotation), *_allowed(info)])
+            lines.append(f"| | `{option}` | {kind} | {default} | {_cell(meanings[option])} |")
     return "\n".join(lines)
 
 
@@ -238,7 +239,7 @@ def _refusal(check: Callable[..., Any]) -> str:
             try:
                 check(value)
             except ValueError as error:
-                return _cell(str(error).removeprefix("must be "))
+                return _cell(str(error).removeprefix("must be ").removesuffix(f", not {value!r}"))
     raise AssertionError(f"{check} refuses no empty value")
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import sympy
 
-from stages.nn.affine import Affine
-from stages.nn.network import Network
+from tests.networks import affine, network_of
 
 L, m = 3, 2
 X = sympy.Matrix(2, m, sympy.symbols("x:2:2"))
@@ -64,7 +63,7 @@ def test_theorem(with_softmax: tuple[Any, dict[str, Any]], name: str) -> None:
 
 
 def test_network_run_on_symbols_gives_the_gradients_of_a_linear_network() -> None:
-    network = Network([Affine(np.array(W[l]), np.array(b[l])) for l in range(1, L + 1)])
+    network = network_of(*(affine(np.array(W[l]), np.array(b[l])) for l in range(1, L + 1)))
     dZ = sympy.Matrix(2, m, sympy.symbols("g:2:2"))
     J = (dZ.T * sympy.Matrix(network.forward(np.array(X)))).trace()  # a loss that has any given gradient by Z
     network.backward(np.array(dZ))

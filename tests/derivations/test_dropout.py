@@ -9,6 +9,7 @@ import pytest
 import sympy
 
 from stages.nn.dropout import Dropout
+from stages.nn.layer import Start
 
 p = sympy.Symbol("p", positive=True)
 A = sympy.Matrix(sympy.symbols("a:3"))
@@ -109,11 +110,12 @@ def test_layer_has_this_mean_and_mean_square(rate: float, dtype: type[np.floatin
     rng = np.random.default_rng(0)
     a = rng.standard_normal((4, 1)).astype(dtype)
     draws = 40_000
-    layer = Dropout(rate, rng)
+    layer = Dropout((4,), Start(rng), rate=rate)
     D = layer.forward(np.repeat(a, draws, axis=1), training=True).astype(np.float64)
     for sample, expected in ((D, a), (D**2, a**2 / (1 - rate))):
         error = sample.std(axis=1, ddof=1) / np.sqrt(draws)
         assert np.all(np.abs(sample.mean(axis=1) - expected[:, 0]) < 5 * error)
     # the gradient is scaled where the entry was kept, and 0 where it was not
     dA = layer.backward(np.ones_like(a, shape=D.shape))
+    assert dA is not None
     np.testing.assert_allclose(dA, np.where(D == 0, 0, 1 / (1 - rate)), rtol=1e-6)

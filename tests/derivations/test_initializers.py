@@ -9,12 +9,13 @@ import sympy
 
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
-from stages.nn.initializers import Glorot, He, Initializer, Uniform
-from stages.nn.network import Layer, Network
+from stages.nn.initializers import Glorot, He, Initializer, Normal, Uniform
+from stages.nn.layer import Start
 from stages.nn.optimizers import OPTIMIZERS
 from stages.nn.relu import relu, relu_backward
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer
+from tests.networks import Convolution, build
 
 
 def within_errors(sample: Array, expected: float) -> bool:
@@ -52,25 +53,47 @@ def test_mean_squares_through_one_layer(initializer: Initializer) -> None:
     variance = {He: 2 / inputs, Glorot: 2 / (inputs + units), Uniform: 1 / 12}[type(initializer)]
     bias_variance = 1 / 12 if isinstance(initializer, Uniform) else 0.0
     x = rng.random((inputs, 1))
-    Z = [Affine(*initializer(units, inputs, rng)).forward(x) for _ in range(draws)]
+    start = Start(rng, initializer, np.float64)
+    Z = [Affine((inputs,), start, units=units).forward(x) for _ in range(draws)]
     formula = variance * np.square(x).sum() + bias_variance
     assert within_errors(np.array([np.square(z).mean() for z in Z]), formula)
     assert within_errors(np.array([np.square(relu(z)).mean() for z in Z]), formula / 2)
 
 
+def test_an_entry_that_shares_weights_counts_all_that_it_meets() -> None:
+    rng = np.random.default_rng(0)
+    size, channels, filters, draws = 3, 2, 4, 3000
+    n_in, n_out = size * size * channels, filters * size * size
+    start = Start(rng, Glorot(), np.float64)
+    forward, backward = np.empty((2, draws))
+    x = rng.random((5 * 5 * channels, 1))
+    patch = x.reshape(5, 5, channels)[:3, :3]
+    for draw in range(draws):
+        layer = Convolution((5, 5, channels), start, filters=filters, size=size)
+        forward[draw] = np.square(layer.forward(x).reshape(3, 3, filters)[0, 0]).mean()
+        dX = layer.backward(rng.standard_normal((3 * 3 * filters, 1)))
+        assert dX is not None
+        backward[draw] = np.square(dX.reshape(5, 5, channels)[2, 2]).mean()  # the middle, which every place sees
+    variance = 2 / (n_in + n_out)
+    assert within_errors(forward, variance * np.square(patch).sum())
+    assert within_errors(backward, variance * n_out)
+
+
 def test_he_keeps_mean_squares_through_relu_layers() -> None:
     rng = np.random.default_rng(0)
-    sizes, draws = [12, 30, 9, 24, 18], 2000
+    sizes, draws, start = [12, 30, 9, 24, 18], 2000, Start(rng, He(), np.float64)
     x = rng.random((sizes[0], 1))
     forward, backward = np.empty((2, draws))
     for draw in range(draws):
-        layers = [Affine(*He()(units, inputs, rng)) for inputs, units in pairwise(sizes)]
+        layers = [Affine((inputs,), start, units=units) for inputs, units in pairwise(sizes)]
         kept: list[Array] = [x]
         for layer in layers:
             kept.append(relu(layer.forward(kept[-1])))
-        dA: Array = rng.standard_normal((sizes[-1], 1))
+        dA: Array | None = rng.standard_normal((sizes[-1], 1))
         for layer, a in zip(reversed(layers), reversed(kept), strict=False):
+            assert dA is not None
             dA = layer.backward(relu_backward(a, dA))
+        assert dA is not None
         forward[draw], backward[draw] = np.square(kept[-1]).mean(), np.square(dA).mean()
     assert within_errors(forward, np.square(x).mean())
     assert within_errors(backward, sizes[-1] / sizes[0])
@@ -87,12 +110,13 @@ def test_moments_of_the_factor_of_a_layer() -> None:
 def relu_factors(width: int, depth: int, networks: int) -> Array:
     """Return the factors of the mean square in each layer, one row for each network of `He`."""
     rng = np.random.default_rng(0)
+    start = Start(rng, He(), np.float64)
     squares = np.empty((networks, depth + 1))
     for network in range(networks):
         a: Array = rng.random((width, 1))
         squares[network, 0] = np.square(a).mean()
         for layer in range(depth):
-            a = relu(Affine(*He()(width, width, rng)).forward(a))
+            a = relu(Affine((width,), start, units=width).forward(a))
             squares[network, layer + 1] = np.square(a).mean()
     kept = squares[(squares > 0).all(axis=1)]
     return kept[:, 1:] / kept[:, :-1]
@@ -135,14 +159,17 @@ def test_drift_and_variance_of_the_logarithm_in_wide_layers(width: int) -> None:
     assert np.log(factors).var() == pytest.approx(5 / width, rel=0.1)
 
 
-def train(W1: Array, W2: Array, activation: str, optimizer: str) -> None:
+def train(W1: Array, W2: Array, activation: str, optimizer: str) -> tuple[Array, Array]:
+    """Return what 20 updates make of the weights W1 and W2; the biases begin as 0."""
     rng = np.random.default_rng(1)
+    network = build([len(W1[0]), len(W1), len(W2)], activation, Normal(0), rng, dtype=np.float64)
     X, y = rng.standard_normal((len(W1[0]), 20)), rng.integers(0, len(W2), 20)
-    first, last = (Affine(W, np.zeros((len(W), 1))) for W in (W1, W2))
-    layers: list[Layer] = [first, Activation(activation), last]
-    trainer = Trainer(Network(layers), OPTIMIZERS[optimizer](), 0.01, Constant(), 20)
+    first, last = network.parameters["0.W"], network.parameters["2.W"]
+    first[...], last[...] = W1, W2
+    trainer = Trainer(network, OPTIMIZERS[optimizer](), 0.01, Constant(), 20)
     for _ in range(20):
         trainer.step(X, y)
+    return first, last
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -150,17 +177,15 @@ def train(W1: Array, W2: Array, activation: str, optimizer: str) -> None:
 def test_equal_units_stay_equal(activation: str, optimizer: str) -> None:
     rng = np.random.default_rng(0)
     W1, W2 = np.tile(rng.standard_normal(4), (5, 1)), np.tile(rng.standard_normal((3, 1)), 5)
-    before = W1.copy()
-    train(W1, W2, activation, optimizer)
-    assert np.abs(W1 - before).max() > 1e-3
-    assert np.ptp(W1, axis=0).max() < 1e-9
-    assert np.ptp(W2, axis=1).max() < 1e-9
+    first, last = train(W1, W2, activation, optimizer)
+    assert np.abs(first - W1).max() > 1e-3
+    assert np.ptp(first, axis=0).max() < 1e-9
+    assert np.ptp(last, axis=1).max() < 1e-9
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_zero_weights_stay_zero(activation: str, optimizer: str) -> None:
-    W1, W2 = np.zeros((5, 4)), np.zeros((3, 5))
-    train(W1, W2, activation, optimizer)
-    assert not W1.any()
-    assert not W2.any()
+    first, last = train(np.zeros((5, 4)), np.zeros((3, 5)), activation, optimizer)
+    assert not first.any()
+    assert not last.any()

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from stages.nn.affine import Affine
-from stages.nn.network import Network
+from tests import networks
 
 m = 2
 X = sympy.Matrix(3, m, sympy.symbols("x:3:2"))
@@ -38,7 +37,7 @@ def test_a_column_of_the_batch_is_the_formula_for_one_example() -> None:
 
 
 def test_broadcasting_in_the_code_adds_the_bias_to_every_column() -> None:
-    Z = sympy.Matrix(Affine(np.array(W1), np.array(b1)).forward(np.array(X)))
+    Z = sympy.Matrix(networks.affine(np.array(W1), np.array(b1)).forward(np.array(X)))
     assert sympy.expand(Z - affine(W1, b1, X)) == sympy.zeros(2, m)
 
 
@@ -57,6 +56,6 @@ def test_probabilities_of_a_column_sum_to_1() -> None:
 
 
 def test_two_affine_layers_without_an_activation_are_one() -> None:
-    network = Network([Affine(np.array(W1), np.array(b1)), Affine(np.array(W2), np.array(b2))])
-    Z = sympy.Matrix(network.forward(np.array(X)))
+    layers = [networks.affine(np.array(W), np.array(b)) for W, b in ((W1, b1), (W2, b2))]
+    Z = sympy.Matrix(networks.network_of(*layers).forward(np.array(X)))
     assert sympy.expand(Z - affine(W2 * W1, W2 * b1 + b2, X)) == sympy.zeros(2, m)

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import sympy
 from numpy.typing import NDArray
-from stages.nn.activation import Activation
 
-from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.cross_entropy import cross_entropy
+from stages.nn.initializers import Normal
 from stages.nn.network import Network
 from stages.nn.optimizers import Adam, GradientDescent, Momentum, Nesterov, Optimizer, RMSProp
 from stages.nn.schedules import Cosine, Steps
 from stages.nn.training import loss_and_gradients
+from tests.networks import affine, build, network_of
 
 T = 5
 eta, h, c, theta_0 = sympy.symbols("eta h c theta_0")
@@ -121,7 +121,7 @@ def softmax_regression() -> tuple[Network, Array, NDArray[np.int64], float]:
     """Return a network of one layer, its data, and the Lipschitz constant of its gradient."""
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((2, 4)), np.array([0, 1, 2, 0])
-    network = Network([Affine(rng.standard_normal((3, 2)), np.zeros((3, 1)))])
+    network = network_of(affine(rng.standard_normal((3, 2)), np.zeros((3, 1))))
     with_ones = np.vstack([X, np.ones((1, 4))])
     return network, X, y, float(np.linalg.eigvalsh(with_ones @ with_ones.T)[-1]) / (2 * 4)
 
@@ -151,12 +151,12 @@ def test_no_constant_for_a_network_with_a_hidden_layer(activation: Any, slope: A
 
 def test_step_that_one_constant_allows_raises_the_loss_where_the_curvature_is_larger() -> None:
     for last, falls in ((1.0, True), (100.0, False)):
-        w = np.array([[0.01]])
-        second = Affine(np.array([[last], [-last]]), np.zeros((2, 1)))
-        network = Network([Affine(w, np.zeros((1, 1))), Activation("tanh"), second])
+        network = build([1, 1, 2], "tanh", Normal(0), np.random.default_rng(0), dtype=np.float64)
+        w = network.parameters["0.W"]
+        w[...], network.parameters["2.W"][...] = 0.01, [[last], [-last]]
         X, y = np.array([[1.0, -1.0, 1.0]]), np.array([0, 1, 1])  # not all right for any w
         before, _ = loss_and_gradients(network, X, y)
-        w -= 0.5 * network.gradients["W1"]
+        w -= 0.5 * network.gradients["0.W"]
         after, _ = loss_and_gradients(network, X, y)
         assert (after < before) == falls
 

@@ -9,6 +9,7 @@ import sympy
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.sigmoid import sigmoid, sigmoid_backward
+from tests.networks import affine
 
 z = sympy.Symbol("z", real=True)
 
@@ -35,13 +36,15 @@ def test_form_by_tanh() -> None:
     assert sympy.simplify(sigma(z) - (1 + sympy.tanh(z / 2).rewrite(sympy.exp)) / 2) == 0
 
 
-def gradient_before(layers: list[Affine], a: Array, dA: Array) -> Array:
+def gradient_before(layers: list[Affine], a: Array, dA: Array | None) -> Array:
     kept = []
     for layer in layers:
         a = sigmoid(layer.forward(a))
         kept.append(a)
     for layer, activations in zip(reversed(layers), reversed(kept), strict=True):
+        assert dA is not None
         dA = layer.backward(sigmoid_backward(activations, dA))
+    assert dA is not None
     return dA
 
 
@@ -49,9 +52,9 @@ def gradient_before(layers: list[Affine], a: Array, dA: Array) -> Array:
 def test_gradient_through_layers_is_bounded_by_the_norms_of_the_weights(scale: float) -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
-        layers = [Affine(scale * rng.standard_normal((5, 5)), rng.standard_normal((5, 1))) for _ in range(4)]
+        layers = [affine(scale * rng.standard_normal((5, 5)), rng.standard_normal((5, 1))) for _ in range(4)]
         dA = rng.standard_normal((5, 1))
-        bound = np.prod([np.linalg.norm(layer.W, 2) / 4 for layer in layers]) * np.linalg.norm(dA)
+        bound = np.prod([np.linalg.norm(layer.parameters["W"], 2) / 4 for layer in layers]) * np.linalg.norm(dA)
         assert np.linalg.norm(gradient_before(layers, rng.random((5, 1)), dA.copy())) <= bound
 
 
@@ -62,7 +65,7 @@ def test_weights_can_make_the_gradient_grow() -> None:
         chain = sigma(w * chain + b)
     slope = chain.diff(a).subs({w: 8, b: -4, a: sympy.Rational(1, 2)})
     assert sympy.simplify(slope) == 2**3
-    layers = [Affine(np.array([[8.0]]), np.array([[-4.0]])) for _ in range(3)]
+    layers = [affine(np.array([[8.0]]), np.array([[-4.0]])) for _ in range(3)]
     assert gradient_before(layers, np.array([[0.5]]), np.array([[1.0]])) == 2**3 > 4**-3
 
 

@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 import sympy
 
-from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.cross_entropy import cross_entropy
 from stages.nn.initializers import Uniform
-from stages.nn.network import Network
 from stages.nn.optimizers import Adam, GradientDescent, Momentum, Nesterov, Optimizer
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer, loss_and_gradients
-from tests.networks import build
+from tests.networks import affine, build, network_of
 
 lam, eta, mu = sympy.symbols("lambda eta mu", positive=True)
 
@@ -83,18 +81,18 @@ def test_all_last_biases_may_be_shifted() -> None:
     network = build([4, 5, 3], "tanh", Uniform(), np.random.default_rng(0), dtype=np.float64)
     X, y = np.random.default_rng(1).standard_normal((4, 6)), np.arange(6) % 3
     before = cross_entropy(network.forward(X), y, 6)
-    network.parameters["b2"][...] += 7.0
+    network.parameters["2.b"][...] += 7.0
     assert cross_entropy(network.forward(X), y, 6) == pytest.approx(before, rel=1e-13)
 
 
 def separable(decay: float, updates: int, start: float) -> tuple[float, float]:
     """Return the loss and the squared norm of the weights of a softmax regression of examples that a line separates."""
     X, y = np.array([[-2.0, -1.0, 1.0, 3.0]]), np.array([0, 0, 1, 1])
-    network = Network([Affine(start * np.array([[-1.0], [1.0]]), np.zeros((2, 1)))])
+    network = network_of(affine(start * np.array([[-1.0], [1.0]]), np.zeros((2, 1))))
     trainer = Trainer(network, GradientDescent(), 0.1, Constant(), updates, decay)
     for _ in range(updates):
         trainer.step(X, y)
-    return loss_and_gradients(network, X, y)[0], float(np.square(network.parameters["W1"]).sum())
+    return loss_and_gradients(network, X, y)[0], float(np.square(network.parameters["0.W"]).sum())
 
 
 def test_separable_examples_have_no_minimum_without_decay() -> None:
@@ -118,11 +116,11 @@ def unused_weights(optimizer: Optimizer, updates: int, decay: float) -> tuple[Ar
     network = build([3, 4, 3], "tanh", Uniform(), np.random.default_rng(0), dtype=np.float64)
     X = np.random.default_rng(1).standard_normal((3, 10))
     X[0] = 0
-    start = network.parameters["W1"][:, 0].copy()
+    start = network.parameters["0.W"][:, 0].copy()
     trainer = Trainer(network, optimizer, 0.01, Constant(), updates, decay)
     for _ in range(updates):
         trainer.step(X, np.arange(10) % 3)
-    return start, network.parameters["W1"][:, 0]
+    return start, network.parameters["0.W"][:, 0]
 
 
 def test_gradient_descent_decays_unused_weights_geometrically() -> None:

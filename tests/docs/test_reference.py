@@ -77,13 +77,22 @@ def test_rows_of_parameters_say_what_the_schema_allows() -> None:
     assert rows["`batch_size`"][:3] == ["int or null", "`null`", "at least 1"]
     assert rows["`layers`"][:3] == ["list of map", "required", "not empty"]
     assert rows["`optimizer`"][:2] == ["map", "`{name: gradient-descent}`"]
-    assert "gradient-descent, momentum, nesterov, rmsprop, adam" in rows["`optimizer`"][2]
+    assert rows["`optimizer`"][2].endswith("is one of gradient-descent, momentum, nesterov, rmsprop, adam")
 
 
 def test_options_of_a_family_have_their_defaults_and_limits() -> None:
     text = reference.parameters()
     assert "| | `beta2` | float | `0.999` | In [0, 1). |" in text
     assert "| | `at` | list of int | required | Numbers of updates, each at least 1, ascending. |" in text
+
+
+def test_layers_have_the_options_of_their_constructors() -> None:
+    table = reference.parameters().partition("### models: layers\n")[2].partition("### ")[0]
+    assert "| `relu` | | | | The rectified linear unit, A = max(Z, 0). |" in table
+    assert "| | `units` | int or null, at least 1 | `null` | Rows of Z; as many as there are classes" in table
+    assert "| | `rate` | float, at least 0, below 1 | required | Probability of dropping an entry" in table
+    assert "`shape`" not in table
+    assert "`start`" not in table
 
 
 def test_every_module_is_on_one_page_of_the_reference() -> None:

@@ -15,7 +15,7 @@ from stages.nn.layer import Layer, Maker, OptionError, Shape, Start
 from stages.nn.network import Network
 from stages.nn.relu import ReLU
 from stages.nn.tanh import Tanh
-from tests.networks import BatchNormalization, MaxPooling, Residual, affine, build
+from tests.networks import BatchNormalization, MaxPooling, Residual, affine, build, network_of
 
 FEATURES, CLASSES = 5, 4
 EXAMPLES = 7
@@ -66,15 +66,6 @@ def test_central_differences(activation: str | None, dropout: float, hidden: lis
         analytic = network.gradients[name].copy()
         assert analytic.any(), f"{name} has no influence, so that nothing is checked"
         assert relative_error(analytic, numeric_gradient(loss, theta)) < 1e-7, name
-
-
-def network_of(*layers: Layer) -> Network:
-    """Return a network of layers that are there already."""
-
-    def there(layer: Layer) -> Maker:
-        return lambda shape, start: layer
-
-    return Network((1,), START, layers=[there(layer) for layer in layers])
 
 
 def test_a_kink_within_the_step_is_noticed() -> None:
