@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dvc.utils.hydra import apply_overrides
 
-from stages import parameters
+from stages.shared import parameters
 from tests.pipeline import ROOT
 
 PAGE = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
