@@ -14,8 +14,6 @@ from reviewing import check_lock
 from reviewing.check_lock import Findings, check
 from stages.shared.errors import UserError
 
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # of DVC
-
 COPY = "import pathlib, sys; pathlib.Path(sys.argv[2]).write_bytes(pathlib.Path(sys.argv[1]).read_bytes())"
 PIPELINE: dict[str, Any] = {
     "stages": {
