@@ -9,6 +9,7 @@ from stages.shared.parameters import LayerRow
 
 Numbered = tuple[int, dict[str, Any]]  # a layer, and its place in the list
 NOWHERE = (None, None)
+MOST_NAMED = 3
 
 
 class Change(NamedTuple):
@@ -46,8 +47,9 @@ def changes(before: Any, after: Any, key: str = "") -> list[Change]:
 
 
 def name_leaves(before: Any, after: Any, key: str) -> str:
-    """Return the keys of the leaves that differ, the key itself if no leaf does."""
-    return ", ".join(change.key for change in changes(before, after, key)) or key
+    """Return the keys of the leaves that differ, the key itself if these are many or none."""
+    found = [change.key for change in changes(before, after, key)]
+    return ", ".join(found) if 0 < len(found) <= MOST_NAMED else key
 
 
 def _are_layers(value: Any) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from publishing.blocks import FENCE
+from tests.networks import layer_rows
 from tests.pipeline import ROOT, Project, Write
 
 RUN_APART = ("ablate", "reproduce")
@@ -60,7 +61,10 @@ def test_the_sample_can_be_made_again_by_the_recipe_and_main_asks_for_the_rest(p
         if line == EDIT:
             project.set({"models": project_rows(project) | {"w3-relu-10": wider(project)}})
             refused = project.run("git", "commit", "--all", "--message", "Too early")
-            assert "error: params.yaml: models.w3-relu-10 is not what train@w3-relu-10 was run with" in refused.stderr
+            assert (
+                "error: params.yaml: models.w3-relu-10.layers.0.units is not what train@w3-relu-10 was run with"
+                in refused.stderr
+            )
             assert "run `dvc repro plot@w3-relu-10`" in refused.stderr
         else:
             command = line.replace("make report", REPORT)
@@ -75,7 +79,7 @@ def test_the_sample_can_be_made_again_by_the_recipe_and_main_asks_for_the_rest(p
     assert "`w3-relu-10`" in report
     check = (sys.executable, "-m", "reviewing.check_lock", "--all")
     refused = project.run(*check)
-    assert "error: params.yaml: models is not what paper was run with" in refused.stderr
+    assert "error: params.yaml: models.w3-relu-10.layers.0.units is not what paper was run with" in refused.stderr
     assert project.repro() == ["paper"]
     project.output("git", "commit", "--all", "--quiet", "--message", "Build the paper")
     assert project.output(*check) == ""
@@ -124,4 +128,4 @@ def project_rows(project: Project) -> dict[str, dict[str, object]]:
 
 def wider(project: Project) -> dict[str, object]:
     """Return the row of the recipe's model with 32 hidden units."""
-    return project_rows(project)["w3-relu-10"] | {"layer_sizes": [784, 32, 10]}
+    return project_rows(project)["w3-relu-10"] | {"layers": layer_rows(32)}

@@ -42,7 +42,8 @@ class Files(Revision):
             HERE,
             (
                 r"What `main` has was made on a&#124;b with NumPy 2.4, kernel Haswell. "
-                r"What the workspace has was made on a&#124;b with NumPy 2.4, kernel Zen. Numbers may differ by that alone."
+                r"What the workspace has was made on a&#124;b with NumPy 2.4, kernel Zen. "
+                r"Numbers may differ by that alone."
             ),
         ),
         (None, HERE, r"What the workspace has was made on a&#124;b with NumPy 2.4, kernel Zen."),

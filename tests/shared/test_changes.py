@@ -75,7 +75,8 @@ def test_a_row_that_is_new_has_its_layers_in_words() -> None:
     assert changes({"m": row}, {}) == [Change("m.layers", "affine 10, relu, affine", None), Change("m.seed", 0, None)]
 
 
-def test_leaves_are_named_and_without_one_the_key() -> None:
+def test_few_leaves_are_named_and_else_the_key() -> None:
     before, after = ({"layers": layer_rows(units), "seed": units} for units in (10, 32))
     assert name_leaves(before, after, "models.m") == "models.m.layers.0.units, models.m.seed"
     assert name_leaves(1, 1, "seed") == "seed"
+    assert name_leaves({}, {str(k): k for k in range(4)}, "models") == "models"
