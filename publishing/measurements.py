@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from stages.shared import parameters, schema
 from stages.shared.artifacts import read_json
+from stages.shared.changes import name_leaves
 from stages.shared.errors import UserError
 from stages.shared.schema import Schema
 
@@ -174,8 +175,8 @@ class Run:
         self._passed.add(name)
         stage = self._stages[name]
         for key, value in stage.params.get(schema.PATH.name, {}).items():
-            if _at(self._content, key) != value:
-                yield f"{schema.PATH}: {key} is not what {name} was run with"
+            if (here := _at(self._content, key)) != value:
+                yield f"{schema.PATH}: {name_leaves(value, here, key)} is not what {name} was run with"
         for read in stage.deps:
             path = Path(read.path)
             if read.path in self._makers:

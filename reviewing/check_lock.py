@@ -6,7 +6,7 @@ is in git is looked at.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from dvc.repo import Repo
 from dvc.repo.graph import get_subgraph_of_nodes
 from dvc.scm import NoSCM
 
+from stages.shared.changes import name_leaves
 from stages.shared.errors import UserError, run
 
 READS = "reads"  # the key of a stage's meta in dvc.yaml
@@ -117,12 +118,17 @@ def _recorded(stage: Any) -> Iterator[str]:
     for dependency in stage.deps:
         if isinstance(dependency, ParamsDependency):
             for path, changed in dependency.status().items():
-                keys = ", ".join(changed) if isinstance(changed, dict) else "all of it"
+                keys = _name_leaves(dependency, changed) if isinstance(changed, dict) else "all of it"
                 yield f"{path}: {keys} is not what {stage.addressing} was run with"
     for out in stage.outs:
         if not out.use_cache:
             for path, state in out.status().items():
                 yield f"{path}: {state} since {stage.addressing} was run"
+
+
+def _name_leaves(dependency: ParamsDependency, keys: Iterable[str]) -> str:
+    recorded, here = dependency.hash_info.value or {}, dependency.read_params()
+    return ", ".join(name_leaves(recorded.get(key), here.get(key), key) for key in keys)
 
 
 def _made_of_others(stage: Any, makers: dict[str, tuple[Any, Any]]) -> Iterator[str]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from publishing.results import escaped, table
 from reviewing.models import OTHER_DATA, OTHER_TEST_IMAGES, Model, Results, datasets
-from reviewing.revisions import WORKSPACE, Change, Comparison, Rerun
+from reviewing.revisions import WORKSPACE, Comparison, Rerun
 from reviewing.significance import LEVEL, Paired, Spread
+from stages.shared.changes import Change
 
 BETTER = {"accuracy": 1, "cross_entropy": -1}  # 1 if more of it is, -1 if less
 UNFOLDED = 10  # rows of a table

@@ -16,19 +16,13 @@ from dvc.scm import NoSCM, resolve_rev
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from reviewing.rows import in_new_form
+from stages.shared.changes import Change, changes
 from stages.shared.errors import UserError
 from stages.shared.schema import PATH
 
 WORKSPACE = "workspace"  # what DVC calls the files as they stand
 LOCK = "dvc.lock"
-
-
-class Change(NamedTuple):
-    """A value that differs, None where there is none."""
-
-    key: str
-    before: Any
-    after: Any
 
 
 class Rerun(NamedTuple):
@@ -84,9 +78,14 @@ class Revision:
             raise self._unreadable(path, f"it has {len(table)} rows, not {rows}")
         return table
 
+    def parameters(self) -> dict[str, Any]:
+        """Return the content of params.yaml, its models in the form of today."""
+        content: dict[str, Any] = in_new_form(self.yaml(str(PATH)))
+        return content
+
     def models(self) -> dict[str, Any]:
         """Return the rows of the section models of params.yaml, none if there is no such file or section."""
-        rows = self.yaml(str(PATH)).get("models")
+        rows = self.parameters().get("models")
         return rows if isinstance(rows, dict) else {}
 
     def stages(self) -> dict[str, Any]:
@@ -119,7 +118,7 @@ class Comparison:
     dirty : bool
         Whether files in git differ from HEAD.
     parameters : list of Change
-        Those that differ, with their dotted keys, in alphabetical order.
+        Those that differ, in the form that rows of models have today.
     metrics : dict
         Numbers and texts that differ, by the file they are in, both in alphabetical order.
     reruns : list of Rerun
@@ -155,8 +154,8 @@ def compare(base: str) -> Comparison:
                 after,
                 commits,
                 repo.scm.is_dirty(untracked_files=False),
-                [change for changes in _changes(repo.params, base).values() for change in changes],
-                _changes(repo.metrics, base),
+                changes(before.parameters(), after.parameters()),
+                _of_metrics(repo.metrics, base),
                 reruns(before.stages(), after.stages()),
                 sorted(stage for stage, entries in repo.status().items() if _is_behind(entries)),
             )
@@ -169,6 +168,11 @@ def _resolve(repo: Any, base: str) -> str:
         raise UserError(
             f"{Path.cwd()} is not in a repository of git, and a report compares with a revision that git has; "
             "clone the project with `git clone`, and run this in the clone"
+        )
+    if not _git("rev-parse", "--verify", "--quiet", "HEAD"):
+        raise UserError(
+            f"{Path.cwd()} is in a repository of git that has no commit yet, and a report compares with one; "
+            "`git add --all`, then `git commit --message 'First results'`, and make the report after the next change"
         )
     try:
         found: str = resolve_rev(repo.scm, base)
@@ -195,9 +199,9 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], check=False, capture_output=True, encoding="utf-8").stdout.strip()
 
 
-def _changes(kind: Any, base: str) -> dict[str, list[Change]]:
-    """Return what DVC says has changed of the repository's params or metrics, by file."""
-    files = kind.diff(a_rev=base, b_rev=WORKSPACE).get("diff", {})
+def _of_metrics(metrics: Any, base: str) -> dict[str, list[Change]]:
+    """Return what DVC says has changed of the repository's metrics, by file."""
+    files = metrics.diff(a_rev=base, b_rev=WORKSPACE).get("diff", {})
     return {
         path: [Change(key, value["old"], value["new"]) for key, value in sorted(files[path].items())]
         for path in sorted(files)
@@ -212,6 +216,7 @@ def reruns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Rerun]:
     before, after : dict
         The entries of the files by the names of their stages.
     """
+    before, after = _with_new_rows(before), _with_new_rows(after)
     found = []
     for stage in sorted({**before, **after}):
         old, new = before.get(stage, {}), after.get(stage, {})
@@ -221,6 +226,11 @@ def reruns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Rerun]:
             causes = [*command, *_differing(_parameters(old), _parameters(new)), *_paths(old, new, "deps")]
             found.append(Rerun(stage, state, causes, _paths(old, new, "outs")))
     return found
+
+
+def _with_new_rows(stages: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries with the same network in the same words, so that a new form is no cause."""
+    return {name: entry | {"params": in_new_form(entry.get("params", {}))} for name, entry in stages.items()}
 
 
 def _parameters(entry: Mapping[str, Any]) -> dict[str, Any]:

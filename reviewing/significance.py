@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import ValidationError
 from scipy.stats import binomtest, t
 
+from reviewing.rows import in_new_form
 from stages.claims.reproductions import EXPERIMENTS, NETWORKS, PARTS
 from stages.shared.parameters import Model
 
@@ -105,7 +106,7 @@ def find_spread(row: Any, dataset: Any, reproductions: dict[str, Any], part: str
         None if the stage has not run this network, not on this data set, or not measured this part.
     """
     try:
-        model = Model.model_validate(row)
+        model = Model.model_validate(in_new_form(row))
     except ValidationError:
         return None
     printed = {

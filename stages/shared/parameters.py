@@ -161,16 +161,22 @@ class Model(Section):
         return self
 
 
+def new_layers(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the layers of a row in the form that rows had before."""
+    activation, dropout = row.get("activation", "relu"), row.get("dropout")
+    between: list[dict[str, Any]] = [{"name": activation}] if activation else []
+    between += [{"name": "dropout", "rate": dropout}] if dropout else []
+    sizes = row["layer_sizes"] if isinstance(row["layer_sizes"], list) else []
+    layers: list[dict[str, Any]] = []
+    for units in sizes[1:]:
+        layers += [*(between if layers else []), {"name": "affine", "units": units}]
+    return layers
+
+
 def _new_form(row: dict[str, Any]) -> str:
     """Return as YAML the layers of a row in the form that rows had before."""
-    activation, dropout = row.get("activation", "relu"), row.get("dropout")
-    between = [f"{{name: {activation}}}"] if activation else []
-    between += [f"{{name: dropout, rate: {dropout}}}"] if dropout else []
-    sizes = row["layer_sizes"] if isinstance(row["layer_sizes"], list) else []
-    layers: list[str] = []
-    for units in sizes[1:]:
-        layers += [*(between if layers else []), f"{{name: affine, units: {units}}}"]
-    return f"layers: [{', '.join(layers)}]"
+    maps = (", ".join(f"{key}: {value}" for key, value in layer.items()) for layer in new_layers(row))
+    return f"layers: [{', '.join(f'{{{items}}}' for items in maps)}]"
 
 
 def describe_network(row: Model) -> str:

@@ -61,7 +61,10 @@ def test_the_sample_can_be_made_again_by_the_recipe_and_main_asks_for_the_rest(p
         if line == EDIT:
             project.set({"models": project_rows(project) | {"w3-relu-10": wider(project)}})
             refused = project.run("git", "commit", "--all", "--message", "Too early")
-            assert "error: params.yaml: models.w3-relu-10 is not what train@w3-relu-10 was run with" in refused.stderr
+            assert (
+                "error: params.yaml: models.w3-relu-10.layers.0.units is not what train@w3-relu-10 was run with"
+                in refused.stderr
+            )
             assert "run `dvc repro plot@w3-relu-10`" in refused.stderr
         else:
             command = line.replace("make report", REPORT)
@@ -76,7 +79,7 @@ def test_the_sample_can_be_made_again_by_the_recipe_and_main_asks_for_the_rest(p
     assert "`w3-relu-10`" in report
     check = (sys.executable, "-m", "reviewing.check_lock", "--all")
     refused = project.run(*check)
-    assert "error: params.yaml: models is not what paper was run with" in refused.stderr
+    assert "error: params.yaml: models.w3-relu-10.layers.0.units is not what paper was run with" in refused.stderr
     assert project.repro() == ["paper"]
     project.output("git", "commit", "--all", "--quiet", "--message", "Build the paper")
     assert project.output(*check) == ""

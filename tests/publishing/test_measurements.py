@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from publishing import measurements
 from stages.shared.errors import UserError
 from tests.lock import write_lock
+from tests.networks import layer_rows
 from tests.pipeline import Project
 
 Write = Callable[[Path, Mapping[str, Any]], None]
@@ -53,7 +54,7 @@ def test_what_is_missing_or_wrong_is_named(metrics: Path, old: str, new: str, ke
         measurements.load_metrics("first")
 
 
-ROW = {"split": "kaggle", "layer_sizes": [784, 10, 10], "learning_rate": 0.1, "updates": 9, "seed": 0}
+ROW = {"split": "kaggle", "layers": layer_rows(10), "learning_rate": 0.1, "updates": 9, "seed": 0}
 
 
 @pytest.fixture
@@ -129,9 +130,9 @@ def test_a_file_of_another_run_is_named(path: str, maker: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ("name: MNIST", "name: Letters", "data is not what fetch was run with"),
-        ("images: 42000", "images: 4200", "splits.kaggle is not what preprocess@kaggle was run with"),
-        ("cheap: 20", "cheap: 30", "reproduce is not what reproduce was run with"),
+        ("name: MNIST", "name: Letters", "data.name is not what evaluate@first was run with"),
+        ("images: 42000", "images: 4200", "splits.kaggle.images is not what preprocess@kaggle was run with"),
+        ("cheap: 20", "cheap: 30", "reproduce.seeds.cheap is not what reproduce was run with"),
     ],
 )
 def test_a_parameter_of_another_run_is_named(old: str, new: str, fault: str) -> None:
@@ -142,7 +143,18 @@ def test_a_parameter_of_another_run_is_named(old: str, new: str, fault: str) -> 
 def test_of_two_models_the_one_that_has_changed_is_named(run_project: Path, write_parameters: Write) -> None:
     changed = {**ROW, "learning_rate": 0.2}
     write_parameters(run_project, {"models": {"first": ROW, "second": changed, "third": ROW}})
-    assert faults() == ["params.yaml: models.second is not what train@second was run with"]
+    assert faults() == ["params.yaml: models.second.learning_rate is not what train@second was run with"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "leaf"),
+    [(layer_rows(32), "0.units"), (layer_rows(10, dropout=0.5), "2"), (layer_rows(10, activation="tanh"), "1")],
+)
+def test_a_layer_that_has_changed_is_named_by_its_leaf(
+    run_project: Path, write_parameters: Write, layers: list[dict[str, Any]], leaf: str
+) -> None:
+    write_parameters(run_project, {"models": {"first": ROW, "second": ROW | {"layers": layers}}})
+    assert faults() == [f"params.yaml: models.second.layers.{leaf} is not what train@second was run with"]
 
 
 @pytest.mark.usefixtures("run_project")

@@ -130,7 +130,7 @@ def test_what_is_of_another_run_is_neither_written_nor_passes_the_check(
     readme.update(check=False)
     before = read(run_project)
     write_parameters(run_project, {"models": {"first": {**ROW, "updates": 3}}})
-    with pytest.raises(UserError, match=r"models\.first is not what train@first was run with\n.*`dvc repro`"):
+    with pytest.raises(UserError, match=r"models\.first\.updates is not what train@first was run with\n.*`dvc repro`"):
         readme.update(check)
     assert read(run_project) == before
 

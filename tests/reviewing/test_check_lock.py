@@ -13,8 +13,7 @@ from ruamel.yaml import YAML
 from reviewing import check_lock
 from reviewing.check_lock import Findings, check
 from stages.shared.errors import UserError
-
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # of DVC
+from tests.networks import layer_rows
 
 COPY = "import pathlib, sys; pathlib.Path(sys.argv[2]).write_bytes(pathlib.Path(sys.argv[1]).read_bytes())"
 PIPELINE: dict[str, Any] = {
@@ -105,16 +104,34 @@ def test_a_clone_without_data_and_models_passes(capsys: pytest.CaptureFixture[st
 def test_a_changed_parameter_names_its_stage_and_the_last_stage_of_its_model() -> None:
     write("params.yaml", FASTER)
     assert check() == Findings(
-        ["params.yaml: models.first is not what train@first was run with"], ["`dvc repro evaluate@first`"], ["paper"]
+        ["params.yaml: models.first.learning_rate is not what train@first was run with"],
+        ["`dvc repro evaluate@first`"],
+        ["paper"],
     )
     assert check(everything=True) == Findings(
         [
-            "params.yaml: models is not what paper was run with",
-            "params.yaml: models.first is not what train@first was run with",
+            "params.yaml: models.first.learning_rate is not what paper was run with",
+            "params.yaml: models.first.learning_rate is not what train@first was run with",
         ],
         ["`dvc repro paper`"],
         [],
     )
+
+
+def test_a_changed_layer_is_named_by_its_leaf() -> None:
+    lock = YAML(typ="safe").load(Path("dvc.lock"))
+    row = {"learning_rate": 0.1, "layers": layer_rows(10)}
+    lock["stages"]["train@first"]["params"]["params.yaml"]["models.first"] = row
+    write("dvc.lock", lock)
+    write("params.yaml", {"models": PARAMETERS["models"] | {"first": row}})
+    assert check().mismatches == []
+    for layers, leaf in (
+        (layer_rows(32), "0.units"),
+        (layer_rows(10, dropout=0.5), "2"),
+        (layer_rows(), "0, models.first.layers.1"),
+    ):
+        write("params.yaml", {"models": PARAMETERS["models"] | {"first": row | {"layers": layers}}})
+        assert check().mismatches == [f"params.yaml: models.first.layers.{leaf} is not what train@first was run with"]
 
 
 @pytest.mark.slow
@@ -129,7 +146,7 @@ def test_one_model_that_was_run_as_a_whole_passes_until_everything_is_asked_for(
         advice == "paper is older than some models; before this goes to main: `dvc repro paper`, and commit dvc.lock\n"
     )
     monkeypatch.setattr(sys, "argv", ["check_lock", "--all"])
-    with pytest.raises(UserError, match=r"^params\.yaml: models is not what paper was run with"):
+    with pytest.raises(UserError, match=r"^params\.yaml: models\.first\.learning_rate is not what paper was run with"):
         check_lock.main()
     call(advice.split("`")[1])
     check_lock.main()
@@ -216,7 +233,10 @@ def change_both_rows() -> None:
         (remove_a_row, ["metrics/second.yaml: in git, but no stage makes it"]),
         (
             change_both_rows,
-            [f"params.yaml: models.{name} is not what train@{name} was run with" for name in ("first", "second")],
+            [
+                f"params.yaml: models.{name}.learning_rate is not what train@{name} was run with"
+                for name in ("first", "second")
+            ],
         ),
     ],
 )

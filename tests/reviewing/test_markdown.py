@@ -5,8 +5,9 @@ import pytest
 
 from reviewing import markdown
 from reviewing.markdown import by_chance, by_seed, code, direction, of_metrics, of_parameters, of_pictures, of_stages
-from reviewing.revisions import Change, Rerun
+from reviewing.revisions import Rerun
 from reviewing.significance import Paired, Spread
+from stages.shared.changes import Change
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_metrics_that_are_not_compared() -> None:
 
 def test_a_title_is_text() -> None:
     assert "<summary>Pictures of a &lt;b&gt;&amp;</summary>" in of_pictures("a <b>&", [("a *c* [d]", "a.png")], True)
-    assert "![a \\*c\\* \\[d\\]](a.png)" in of_pictures("a", [("a *c* [d]", "a.png")], True)
+    assert "![a &#42;c&#42; &#91;d&#93;](a.png)" in of_pictures("a", [("a *c* [d]", "a.png")], True)
 
 
 def test_stages() -> None:

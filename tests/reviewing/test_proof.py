@@ -36,16 +36,17 @@ class Files(Revision):
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (HERE, HERE, r"Both were made on a\|b with NumPy 2.4, kernel Zen."),
+        (HERE, HERE, r"Both were made on a&#124;b with NumPy 2.4, kernel Zen."),
         (
             THERE,
             HERE,
             (
-                r"What `main` has was made on a\|b with NumPy 2.4, kernel Haswell. "
-                r"What the workspace has was made on a\|b with NumPy 2.4, kernel Zen. Numbers may differ by that alone."
+                r"What `main` has was made on a&#124;b with NumPy 2.4, kernel Haswell. "
+                r"What the workspace has was made on a&#124;b with NumPy 2.4, kernel Zen. "
+                r"Numbers may differ by that alone."
             ),
         ),
-        (None, HERE, r"What the workspace has was made on a\|b with NumPy 2.4, kernel Zen."),
+        (None, HERE, r"What the workspace has was made on a&#124;b with NumPy 2.4, kernel Zen."),
         (None, None, ""),
     ],
 )
@@ -102,7 +103,7 @@ def test_the_page_shows_by_how_much_a_metric_differs_and_both_machines() -> None
     assert "| `train` | 1 s | other bytes, within the rule | `model` |" in text
     assert "| `metrics/m.json` | test.accuracy | 0.2 | 0.25 | +0.05 | 0.1 to 0.3, 5 seeds | yes |" in text
     assert "| kernel | Haswell | Zen |" in text
-    assert r"| processor | a\|b | a\|b |" in text
+    assert r"| processor | a&#124;b | a&#124;b |" in text
     assert "| SIMD extensions | A, B | A, B |" in text
 
 

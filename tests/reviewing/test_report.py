@@ -102,6 +102,49 @@ def test_a_change_has_its_numbers_in_the_first_table(repository: Repository) -> 
     ]
 
 
+def commit_in_the_old_form(repository: Repository) -> None:
+    """Commit both models as they were written before layers were listed; the workspace has them as they are today."""
+    rows = repository.rows
+    kept = {key: value for key, value in repository.row.items() if key != "layers"}
+    repository.rows = dict.fromkeys(rows, kept | {"layer_sizes": [784, 10, 10], "activation": "relu"})
+    repository.write_parameters(Path(), {"models": repository.rows})
+    repository.lock()
+    repository.commit()
+    repository.rows = rows
+    repository.write_parameters(Path(), {"models": rows})
+    repository.lock()
+
+
+def test_a_network_that_is_only_written_in_another_form_is_the_same(repository: Repository) -> None:
+    commit_in_the_old_form(repository)
+    assert "Nothing differs" in text()
+    *layers, last = repository.row["layers"]
+    repository.rows = {name: row | {"layers": [*layers, last | {"units": 10}]} for name, row in repository.rows.items()}
+    repository.write_parameters(Path(), {"models": repository.rows})
+    repository.lock()
+    assert "Nothing differs" in text()
+
+
+def test_another_network_than_that_of_the_old_form_is_shown_by_its_layers(repository: Repository) -> None:
+    claim = {"write_up": "W3", "measured": [{"quantity": named("accuracy", "test", 750), "seeds": 5, "sd": 0.05}]}
+    repository.write("metrics/reproductions.json", json.dumps({"dataset": "MNIST", "claims": [claim]}))
+    commit_in_the_old_form(repository)
+    affine, relu, last = repository.row["layers"]
+    repository.train("first", [0], layers=[affine | {"units": 32}, relu, {"name": "dropout", "rate": 0.5}, last])
+    written = text()
+    (row,) = rows(written)
+    assert row[1:3] == ["75.00 % → 97.50 %", "↑ 22.50 points, better"]
+    assert row[3:] == [
+        "yes, p = 0.0039: 9 newly right, 0 newly wrong",
+        "yes: the seed makes up to 19.63 points",  # of the network of W3, which the base has in the old form
+    ]
+    assert "| `models.first.layers.0.units` | `10` | `32` |" in written
+    assert "| `models.first.layers.2` | - | `dropout 0.5` |" in written
+    assert "Parameters that differ: 2" in titles(written)
+    assert "layer_sizes" not in written
+    assert "`evaluate@second`" not in written
+
+
 def test_a_change_that_may_be_chance(repository: Repository) -> None:
     repository.train("second", [0, *range(20, 28)])
     (row,) = rows(text())
@@ -173,7 +216,7 @@ def test_nothing_on_other_data_is_called_better_or_worse(repository: Repository)
     written = text()
     assert "From `main` (`" in written
     assert re.search(
-        r"From `main` \(`\w+`; data: MNIST\) to the workspace \(.*; data: 5,000 \\\*digits\\\* .*; MNIST\)", written
+        r"From `main` \(`\w+`; data: MNIST\) to the workspace \(.*; data: 5,000 &#42;digits&#42; .*; MNIST\)", written
     )
     assert rows(written) == [["`first`", "75.00 % → 70.00 %", "not compared", "other data", "-"]]
     assert "| `first` | `test.accuracy` | 75.00 % | 70.00 % | other data |" in written

@@ -1,12 +1,14 @@
 """What differs between a revision and the workspace, in a small repository."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reviewing.revisions import WORKSPACE, Change, Rerun, Revision, compare, reruns
+from reviewing.revisions import WORKSPACE, Rerun, Revision, compare, reruns
+from stages.shared.changes import Change
 from stages.shared.errors import UserError
 from tests.reviewing.repository import Repository
 
@@ -139,6 +141,24 @@ def test_a_folder_without_a_repository(project: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.parent))
     with pytest.raises(UserError, match=rf"^{project} is not in a repository of git.* clone the project with"):
         compare("main")
+
+
+@pytest.mark.parametrize("base", ["main", "HEAD", "HEAD~1"])
+def test_a_repository_without_a_commit_gets_one_by_the_advice(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, base: str
+) -> None:
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "x")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "x@example.org")
+    shutil.rmtree(".git")
+    repository.git("init", "--quiet", "--initial-branch=main")
+    with pytest.raises(
+        UserError, match=rf"^{repository.folder} is in a repository of git that has no commit"
+    ) as caught:
+        compare(base)
+    for command in str(caught.value).split("`")[1::2]:
+        subprocess.run(command, shell=True, check=True)  # noqa: S602
+    assert compare("HEAD").metrics == {}
 
 
 def test_files_of_a_base_are_read_from_git(repository: Repository) -> None:

@@ -23,8 +23,6 @@ from stages.shared.errors import UserError
 from stages.shared.mnist import FILES
 from tests.pipeline import ROOT, Project, Write
 
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # of a library that DVC uses
-
 MODEL = "w3-relu-10"
 ORDER = ["digits", f"train@{MODEL}", f"evaluate@{MODEL}", "reproduce"]
 WORK = """
