@@ -13,20 +13,11 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from publishing import words
+from publishing import measurements, words
 from publishing.blocks import ROOT
 from publishing.markup import literal, table
 from publishing.markup import typeset as plain
-from publishing.measurements import (
-    Ablations,
-    Benchmarks,
-    Gradients,
-    Metrics,
-    Reproductions,
-    check_one_run,
-    load_metrics,
-    load_write_ups,
-)
+from publishing.measurements import Ablations, Benchmarks, Gradients, Metrics, Quantity, Reproductions
 from stages.shared.errors import UserError
 from stages.shared.parameters import Model, Parameters, describe_network
 from stages.shared.parameters import load as load_parameters
@@ -58,20 +49,15 @@ def load() -> Measurements:
         makes it.
     """
     parameters = load_parameters()
-    check_one_run(leftovers=True)
+    measurements.check_one_run(leftovers=True)
     return Measurements(
         parameters,
-        {name: load_metrics(name) for name in parameters.models},
+        {name: measurements.load_metrics(name) for name in parameters.models},
         Reproductions.load(),
         Ablations.load(),
         Benchmarks.load(),
         Gradients.load(),
     )
-
-
-def percent(share: float) -> str:
-    """Return a share in percent."""
-    return f"{100 * share:.1f}%"
 
 
 def captioned(
@@ -96,10 +82,8 @@ def datasets() -> str:
 
 def notice() -> str:
     """Return what no reader may miss about the data, as a division of its own; nothing if there is nothing to say."""
-    results = load()
-    all_notes = [metrics.notes for metrics in results.models.values()]
-    all_notes += [results.reproductions.notes, results.ablations.notes]
-    notes = dict.fromkeys(note for some in all_notes for note in some)
+    measured = [*load().models.values(), load().reproductions, load().ablations]
+    notes = dict.fromkeys(note for some in measured for note in some.notes)
     return f"::: notice\n{plain(' '.join(notes))}\n:::\n" if notes else ""
 
 
@@ -135,21 +119,9 @@ def protocol_table() -> str:
         decay = f", weight decay {row.weight_decay:g}" if row.weight_decay else ""
         rate = f"{row.learning_rate:g}" + ("" if schedule == "constant" else f", {schedule}")
         batch = "all" if row.batch_size is None else f"{row.batch_size:,}"
-        trained = (
-            f"{words.length(row)}, early stopping {row.early_stopping}" if row.early_stopping else words.length(row)
-        )
-        cells = [
-            f"`{name}`",
-            network(row),
-            start,
-            optimizer + decay,
-            rate,
-            batch,
-            trained,
-            literal(row.split),
-            str(row.seed),
-        ]
-        rows.append(cells)
+        trained = words.length(row) + (f", early stopping {row.early_stopping}" if row.early_stopping else "")
+        cells = [network(row), start, optimizer + decay, rate, batch, trained, literal(row.split), str(row.seed)]
+        rows.append([f"`{name}`", *cells])
     header = ["Model", "Network", "First weights", "Optimizer", "Rate", "Batch", "Length", "Split", "Seed"]
     caption = "The models and how they are trained, from `params.yaml`."
     return captioned("models", caption, header, rows, [23, 13, 14, 10, 11, 6, 10, 9, -5])
@@ -167,10 +139,8 @@ def member(options: dict[str, Any]) -> str:
 def results_table() -> str:
     """Return the accuracy of each model on each part of its split."""
     rows = [[f"`{name}`", *words.results(metrics)] for name, metrics in load().models.items()]
-    caption = (
-        "Accuracy in percent with its 95% Wilson interval, and mean cross-entropy on the test part. "
-        f"Data: {datasets()}."
-    )
+    what = "Accuracy in percent with its 95% Wilson interval, and mean cross-entropy on the test part."
+    caption = f"{what} Data: {datasets()}."
     header = ["Model", "Training", "Held out", "Test", "Cross-entropy"]
     return captioned("results", caption, header, rows, [19, 18, 18, 18, -11])
 
@@ -179,12 +149,8 @@ def headline() -> str:
     """Return what the model that is shown reaches, in a sentence."""
     parameters = load().parameters
     row, metrics = parameters.models[parameters.shown], load().models[parameters.shown]
-    parts = [
-        ("the training images", metrics.train),
-        ("images held out", metrics.held_out),
-        ("the test images", metrics.test),
-    ]
-    reached = words.listed([f"{percent(part.accuracy)} of {of}" for of, part in parts if part])
+    parts = {"the training images": metrics.train, "images held out": metrics.held_out, "the test images": metrics.test}
+    reached = words.listed([f"{100 * part.accuracy:.1f}% of {of}" for of, part in parts.items() if part])
     return f"After {words.length(row)} a network of the layers {network(row)} classifies {reached} correctly."
 
 
@@ -201,27 +167,22 @@ def _rounded(value: float, unit: str, rounding: float) -> str:
     return f"{scale * value:.{decimals}f}{sign}"
 
 
+def quantities(are_claimed: bool) -> list[tuple[str, Quantity]]:
+    """Return what has a verdict, each with the claim that it belongs to: numbers that are claimed, or differences."""
+    claims = load().reproductions.claims
+    judged = [(claim.id, quantity) for claim in claims for quantity in claim.measured if quantity.verdict]
+    return [(name, quantity) for name, quantity in judged if (quantity.claimed is not None) == are_claimed]
+
+
 def numbers_table() -> str:
     """Return the claims that are numbers: claim, mean and spread over the seeds, interval and verdict."""
     rows = []
-    for claim in load().reproductions.claims:
-        for measured in claim.measured:
-            if measured.claimed is None:
-                continue
-            unit = measured.unit
-            finer = 0.0005 if unit == "share" else measured.rounding / 10
-            mean, sd, low, high = (_rounded(x, unit, finer) for x in (measured.mean, measured.sd, *measured.interval))
-            rows.append(
-                [
-                    claim.id,
-                    plain(measured.quantity),
-                    _rounded(measured.claimed, unit, measured.rounding),
-                    f"{mean} ± {sd}",
-                    f"{low} to {high}",
-                    str(measured.seeds),
-                    measured.verdict or "",
-                ]
-            )
+    for name, of in quantities(are_claimed=True):
+        finer = 0.0005 if of.unit == "share" else of.rounding / 10
+        mean, sd, low, high = (_rounded(x, of.unit, finer) for x in (of.mean, of.sd, *of.interval))
+        claimed = _rounded(of.claimed or 0, of.unit, of.rounding)
+        measured = [claimed, f"{mean} ± {sd}", f"{low} to {high}", str(of.seeds), of.verdict or ""]
+        rows.append([name, plain(of.quantity), *measured])
     caption = (
         "Numbers that the write-ups claim, and what was measured: mean and standard deviation over the seeds, the "
         "interval in which one more run is expected with a probability of 95%, and the verdict."
@@ -233,14 +194,10 @@ def numbers_table() -> str:
 def comparisons_table() -> str:
     """Return the differences that claims are about: their mean, confidence interval and verdict."""
     rows = []
-    for claim in load().reproductions.claims:
-        for measured in claim.measured:
-            if measured.claimed is not None or measured.verdict is None:
-                continue
-            mean, low, high = (_difference(x, measured.unit) for x in (measured.mean, *measured.interval))
-            rows.append(
-                [claim.id, plain(measured.quantity), mean, f"{low} to {high}", str(measured.seeds), measured.verdict]
-            )
+    for name, of in quantities(are_claimed=False):
+        scale, digits = (100, ".2f") if of.unit == "share" else (1, ".3g")
+        mean, low, high = (f"{scale * x:{digits}}" for x in (of.mean, *of.interval))
+        rows.append([name, plain(of.quantity), mean, f"{low} to {high}", str(of.seeds), of.verdict or ""])
     if not rows:
         return ""
     caption = (
@@ -251,10 +208,6 @@ def comparisons_table() -> str:
     return captioned("comparisons", caption, header, rows, [6, 37, -9, 18, -6, 16])
 
 
-def _difference(value: float, unit: str) -> str:
-    return f"{100 * value:.2f}" if unit == "share" else f"{value:.3g}"
-
-
 def claims_table() -> str:
     """Return every claim with its verdict and what was measured, in words; the warnings have a table of their own."""
     rows = [
@@ -262,15 +215,14 @@ def claims_table() -> str:
         for c in load().reproductions.claims
     ]
     caption = "Every claim of the five write-ups, its verdict, and what was measured."
-    return captioned(
-        "claims", caption, ["Claim", "What is claimed", "Verdict", "What was measured"], rows, [6, 28, 13, 53]
-    )
+    header = ["Claim", "What is claimed", "Verdict", "What was measured"]
+    return captioned("claims", caption, header, rows, [6, 28, 13, 53])
 
 
 def write_ups_table() -> str:
     """Return the five write-ups: their authors and titles, networks, training and data as they state them."""
     rows = []
-    for entry in load_write_ups().write_ups:
+    for entry in measurements.load_write_ups().write_ups:
         source = ", ".join(str(part) for part in (entry.author, f"“{entry.title}”", entry.year) if part)
         source += f", with “{entry.companion}”" if entry.companion else ""
         rows.append([entry.id, *map(plain, (source, breakable(entry.network), entry.training, entry.data))])
@@ -281,7 +233,7 @@ def write_ups_table() -> str:
 def published_table() -> str:
     """Return published error rates of networks of this kind; a source is named once."""
     rows, last = [], ""
-    for entry in load_write_ups().published:
+    for entry in measurements.load_write_ups().published:
         source = plain(entry.source.strip())
         named = "" if source == last else source
         rows.append([breakable(entry.network), plain(entry.method), f"{entry.error}%", named])
@@ -379,22 +331,14 @@ def scientific(error: float | None) -> str:
 def performance_tables() -> str:
     """Return a table of times, ratios and memory for all works, and one of the times to a target accuracy."""
     benchmarks = load().benchmarks
-    rows = [
-        [
-            plain(work.work) if name == next(iter(work.contestants)) else "",
-            name,
-            f"{measured.time:#.3g} {work.unit}".replace(". ", " "),
-            f"{measured.ours_over_theirs:.2f}",
-            f"{measured.peak_megabytes:,} MB",
-        ]
-        for work in benchmarks.works
-        for name, measured in work.contestants.items()
-    ]
+    rows = []
+    for work in benchmarks.works:
+        for number, (name, of) in enumerate(work.contestants.items()):
+            time, memory = f"{of.time:#.3g} {work.unit}".replace(". ", " "), f"{of.peak_megabytes:,} MB"
+            rows.append(["" if number else plain(work.work), name, time, f"{of.ours_over_theirs:.2f}", memory])
     header = ["Work", "Contestant", "Time", "Ours over theirs", "Peak memory"]
-    caption = (
-        "Median time of each contestant, our time divided by it (median over the rounds), and peak memory of its "
-        "process."
-    )
+    what = "Median time of each contestant, our time divided by it (median over the rounds)"
+    caption = f"{what}, and peak memory of its process."
     times = captioned("performance", caption, header, rows, [38, 17, -20, -12, -13])
     cold = benchmarks.cold_start
     cells = [
@@ -402,11 +346,8 @@ def performance_tables() -> str:
         for name, seconds in cold.seconds.items()
     ]
     caption = f"Time from starting Python to an accuracy on the test images. Work: {plain(cold.work)}."
-    return (
-        times
-        + "\n"
-        + captioned("cold", caption, ["Contestant", *cold.targets], cells, [30, *[-15] * len(cold.targets)])
-    )
+    header, widths = ["Contestant", *cold.targets], [30, *[-15] * len(cold.targets)]
+    return f"{times}\n{captioned('cold', caption, header, cells, widths)}"
 
 
 def machine() -> str:

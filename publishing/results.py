@@ -7,32 +7,15 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from publishing import readme, words
+from publishing import measurements, readme, words
 from publishing.blocks import ROOT
 from publishing.markup import table
 from publishing.markup import unbroken as escaped
-from publishing.measurements import (
-    FIGURES,
-    METRICS,
-    PAPER,
-    Ablation,
-    Ablations,
-    Answer,
-    Benchmarks,
-    Claim,
-    Error,
-    Processors,
-    Quantity,
-    Read,
-    Reproductions,
-    WriteUp,
-    is_of_this_run,
-    load_write_ups,
-)
+from publishing.measurements import Ablation, Ablations, Answer, Benchmarks, Claim, Error, Processors, Reproductions
 from stages.shared import parameters
 
 
-def not_there(file: type[Read]) -> str:
+def not_there(file: type[measurements.Read]) -> str:
     """Return the sentence for a file of measurements that has not been made."""
     return absent(file.PATH, file.COMMAND.replace("dvc", "make"))  # make installs DVC as well
 
@@ -44,7 +27,7 @@ def absent(path: Path, command: str) -> str:
 
 def figure(name: str, text: str) -> str:
     """Return an image of figures/, with the text for those who do not see it, and a link to its SVG, which zooms."""
-    path = FIGURES / name
+    path = measurements.FIGURES / name
     if not path.exists():
         return absent(path, "make repro")
     image, vector = f"![{escaped(text)}]({path.as_posix()})", path.with_suffix(".svg")
@@ -59,17 +42,18 @@ def figure_of_shown_model(name: str, text: str) -> str:
 
 def paper() -> str:
     """Return a link to the paper or, if it is not there or of another run, what makes it."""
-    if not PAPER.exists():
-        return absent(PAPER, "make paper")
-    if not is_of_this_run(PAPER):
-        return f"`{PAPER.as_posix()}` is of another run than this page, and so not shown; `dvc repro` makes it anew."
-    return f"[Download it as PDF]({PAPER.as_posix()}){{ download }}."
+    path = measurements.PAPER
+    if not path.exists():
+        return absent(path, "make paper")
+    if not measurements.is_of_this_run(path):
+        return f"`{path.as_posix()}` is of another run than this page, and so not shown; `dvc repro` makes it anew."
+    return f"[Download it as PDF]({path.as_posix()}){{ download }}."
 
 
 def models() -> str:
     """Return the table of the models of params.yaml, and the names of those that have not been measured."""
     content = parameters.load()
-    measured = {name: row for name, row in content.models.items() if (METRICS / f"{name}.json").exists()}
+    measured = {name: row for name, row in content.models.items() if (measurements.METRICS / f"{name}.json").exists()}
     parts = [readme.results(content.model_copy(update={"models": measured}))] if measured else []
     left = ", ".join(f"`{name}`" for name in content.models if name not in measured)
     if left:
@@ -79,10 +63,10 @@ def models() -> str:
 
 def write_ups() -> str:
     """Return an item for each write-up: who wrote it, and what it trains."""
-    return "\n".join(f"- {_credit(write_up)}" for write_up in load_write_ups().write_ups)
+    return "\n".join(f"- {_credit(write_up)}" for write_up in measurements.load_write_ups().write_ups)
 
 
-def _credit(write_up: WriteUp) -> str:
+def _credit(write_up: measurements.WriteUp) -> str:
     author = f"{escaped(write_up.author)}, " if write_up.author else ""
     companion = f", with the paper “{escaped(write_up.companion)}”" if write_up.companion else ""
     year = f" ({write_up.year})" if write_up.year else ""
@@ -103,7 +87,7 @@ def verdicts() -> str:
     answers = _answers()
     rows = [
         [f"[{claim.id}](#{_anchor(claim)})", escaped(claim.text), _verdict(claim, answers)]
-        for claim in load_write_ups().claims
+        for claim in measurements.load_write_ups().claims
     ]
     counts = ", ".join(words.verdict_counts(answers.values()))
     counted = f"Of {len(answers)} claims: {counts}.\n\n" if answers else ""
@@ -112,7 +96,7 @@ def verdicts() -> str:
 
 def claims() -> str:
     """Return a section for each write-up, and in it one for each claim; the warnings have sections of their own."""
-    answers, said = _answers(), load_write_ups()
+    answers, said = _answers(), measurements.load_write_ups()
     parts = []
     for write_up in said.write_ups:
         own = [claim for claim in said.claims if claim.write_up == write_up.id]
@@ -137,29 +121,23 @@ def _claim(claim: Claim, answers: Mapping[str, Answer]) -> str:
     return "\n\n".join(parts)
 
 
-def _number(measured: Quantity) -> list[str]:
+def _number(measured: measurements.Quantity) -> list[str]:
     def shown(value: float, digits: str = ".2f") -> str:
         return f"{100 * value:{digits}}{words.PERCENT}" if measured.unit == "share" else f"{value:.4g}"
 
     low, high = map(shown, measured.interval)
     # a number that is claimed, or has no verdict, is compared with one more run; a difference by its mean
     of = "one more run" if measured.claimed is not None or measured.verdict is None else "the mean"
-    return [
-        escaped(measured.quantity),
-        shown(measured.claimed, ".4g") if measured.claimed is not None else "",
-        shown(measured.mean),
-        shown(measured.sd),
-        f"{low} to {high} for {of}",
-        str(measured.seeds),
-        measured.verdict or "",
-    ]
+    claimed = shown(measured.claimed, ".4g") if measured.claimed is not None else ""
+    mean, sd, interval = shown(measured.mean), shown(measured.sd), f"{low} to {high} for {of}"
+    return [escaped(measured.quantity), claimed, mean, sd, interval, str(measured.seeds), measured.verdict or ""]
 
 
 def errors(where: str) -> str:
     """Return a section for each thing that the write-ups get wrong in their "code" or in their "text"."""
     found = _ablations()
     parts = []
-    for error in load_write_ups().errors:
+    for error in measurements.load_write_ups().errors:
         if error.where == where:
             title = f"#### {error.id}, in {words.listed(error.write_ups)} {{#{_anchor(error)}}}"
             parts += [title, escaped(error.text), *_shown(error, found, ["With the error", "Without"])]
@@ -170,7 +148,7 @@ def warnings() -> str:
     """Return a section for each thing that the write-ups rightly warn of."""
     answers, found = _answers(), _ablations()
     parts = []
-    for claim in load_write_ups().claims:
+    for claim in measurements.load_write_ups().claims:
         if claim.kind == "ablation":
             parts += [f"### {_title(claim, answers)}", escaped(claim.text)]
             parts += _shown(claim, found, ["Heeded", "Not heeded"])

@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from publishing.blocks import FENCE
+from tests.networks import layer_rows
 from tests.pipeline import ROOT, Project, Write
 
 RUN_APART = ("ablate", "reproduce")
@@ -124,4 +125,4 @@ def project_rows(project: Project) -> dict[str, dict[str, object]]:
 
 def wider(project: Project) -> dict[str, object]:
     """Return the row of the recipe's model with 32 hidden units."""
-    return project_rows(project)["w3-relu-10"] | {"layer_sizes": [784, 32, 10]}
+    return project_rows(project)["w3-relu-10"] | {"layers": layer_rows(32)}

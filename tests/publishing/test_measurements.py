@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 from publishing import measurements
 from stages.shared.errors import UserError
 from tests.lock import write_lock
-from tests.pipeline import Project
+from tests.networks import layer_rows
+from tests.pipeline import ROOT, Project
 
 Write = Callable[[Path, Mapping[str, Any]], None]
 
@@ -53,7 +54,7 @@ def test_what_is_missing_or_wrong_is_named(metrics: Path, old: str, new: str, ke
         measurements.load_metrics("first")
 
 
-ROW = {"split": "kaggle", "layer_sizes": [784, 10, 10], "learning_rate": 0.1, "updates": 9, "seed": 0}
+ROW = {"split": "kaggle", "layers": layer_rows(10), "learning_rate": 0.1, "updates": 9, "seed": 0}
 
 
 @pytest.fixture
@@ -223,10 +224,11 @@ def test_what_a_stage_of_ones_own_made_is_nobodys_leftover() -> None:
 @pytest.mark.slow
 def test_each_advice_is_followed_to_its_end(tmp_path: Path, mirror: Path, write_parameters: Write) -> None:
     project = Project(tmp_path, mirror, write_parameters)
+    shutil.copytree(ROOT / "publishing", tmp_path / "publishing", ignore=shutil.ignore_patterns("__pycache__"))
     check = (
         sys.executable,
         "-c",
-        "from stages.shared.errors import run; from stages import measurements as m; run(m.check_one_run)",
+        "from stages.shared.errors import run; from publishing import measurements as m; run(m.check_one_run)",
     )
 
     def refused() -> str:
