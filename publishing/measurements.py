@@ -5,9 +5,9 @@ import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, RootModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -20,6 +20,7 @@ from stages.shared.schema import Schema
 METRICS, FIGURES, LOCK = Path("metrics"), Path("figures"), Path("dvc.lock")
 ABLATIONS, REPRODUCTIONS = METRICS / "ablations.json", METRICS / "reproductions.json"
 BENCHMARKS = Path("benchmarks/results.json")
+WRITE_UPS = Path(__file__).parents[1] / "stages/claims/write_ups.yaml"
 PAPER = Path("paper/chainrule.pdf")
 FIGURES_OF_ALL = ("ablations", "comparisons", "reproductions")
 OF_A_MODEL = (
@@ -31,8 +32,20 @@ OF_A_MODEL = (
 )
 
 
+class Read(BaseModel):
+    """A file that something was written into: where it is, and the command that makes it."""
+
+    PATH: ClassVar[Path]
+    COMMAND: ClassVar[str] = "dvc repro"
+
+    @classmethod
+    def load(cls) -> Self:
+        """Return what is in it; raise UserError as `load` does."""
+        return load(cls.PATH, cls, cls.COMMAND)
+
+
 class Measured(BaseModel):
-    """How a model does on one part of its split, as in metrics/<model>.json."""
+    """How a model does on one part of its split."""
 
     accuracy: float
     interval: tuple[float, float]
@@ -40,7 +53,7 @@ class Measured(BaseModel):
 
 
 class Metrics(BaseModel):
-    """What README, site and paper show of metrics/<model>.json."""
+    """What is shown of metrics/<model>.json."""
 
     dataset: str
     train: Measured
@@ -49,15 +62,190 @@ class Metrics(BaseModel):
     notes: list[str] = []
 
 
-def load_metrics(model: str) -> Metrics:
-    """Return the metrics of a model.
+class Quantity(BaseModel):
+    """Something measured once for each seed, and the claim about it, if any."""
 
-    Raises
-    ------
-    UserError
-        If the file is missing or is not what the evaluate stage writes.
-    """
+    quantity: str
+    unit: str
+    claimed: float | None = None
+    rounding: float = 0.0
+    seeds: int
+    mean: float
+    sd: float
+    interval: tuple[float, float]
+    verdict: str | None
+
+
+class Answer(BaseModel):
+    """A claim with its verdict."""
+
+    id: str
+    kind: str
+    claim: str
+    verdict: str
+    finding: str
+    measured: list[Quantity]
+
+
+class Reproductions(Read):
+    """What came of putting the claims to the test."""
+
+    PATH = REPRODUCTIONS
+    dataset: str
+    notes: list[str]
+    claims: list[Answer]
+
+
+class Ablation(BaseModel):
+    """An error, or a warning that is right, and what was measured with it and without."""
+
+    id: str
+    group: str
+    write_ups: list[str]
+    what: str
+    shown: bool
+    finding: str
+    with_it: dict[str, float | str] = Field(alias="with")
+    without: dict[str, float | str]
+
+
+class Ablations(Read):
+    """What comes of the errors, and of not heeding the warnings."""
+
+    PATH = ABLATIONS
+    dataset: str
+    notes: list[str]
+    images: dict[str, int]
+    rows: list[Ablation]
+
+
+class Contestant(BaseModel):
+    """A contestant at a work: median time, ours divided by it, and peak memory."""
+
+    time: float
+    ours_over_theirs: float
+    peak_megabytes: int
+
+
+class Work(BaseModel):
+    """A work of the benchmark."""
+
+    work: str
+    unit: str
+    contestants: dict[str, Contestant]
+
+
+class ColdStart(BaseModel):
+    """Seconds to each target accuracy, by contestant; None where it is not reached."""
+
+    work: str
+    seconds: dict[str, dict[str, float | None]]
+
+    @property
+    def targets(self) -> list[str]:
+        """The accuracies."""
+        return list(next(iter(self.seconds.values())))
+
+
+class Benchmarks(Read):
+    """Times and memory, ours and those of peers."""
+
+    PATH, COMMAND = BENCHMARKS, "make bench"
+    machine: dict[str, str | int]
+    works: list[Work]
+    cold_start: ColdStart
+
+
+class Gradient(BaseModel):
+    """How far the gradients of something are from those of each engine; None where an engine cannot compute them."""
+
+    gradient: str
+    entries: int
+    errors: dict[str, float | None]
+
+
+class Gradients(Read):
+    """Our gradients against those of other engines."""
+
+    PATH, COMMAND = Path("benchmarks/gradients.json"), "make bench"
+    versions: dict[str, str]
+    gradients: list[Gradient]
+
+
+class Kernel(BaseModel):
+    """What the kernels of one kind of processor make of a training."""
+
+    kernels: str
+    test_accuracy: float
+    test_cross_entropy: float
+    relative_distance: float
+
+
+class Processors(Read, RootModel[dict[str, list[Kernel]]]):
+    """The same training with the kernels of several processors, by model."""
+
+    PATH, COMMAND = Path("benchmarks/processors.json"), "python -m benchmarks.processors"
+
+
+class WriteUp(BaseModel):
+    """Who wrote it, and what it trains, how, and on what."""
+
+    id: str
+    author: str | None
+    title: str
+    companion: str | None = None
+    year: int | None
+    network: str
+    training: str
+    data: str
+
+
+class Claim(BaseModel):
+    """What a write-up says; of a warning, the page that explains it."""
+
+    id: str
+    write_up: str
+    kind: str
+    text: str
+    page: Path = Path()
+
+
+class Error(BaseModel):
+    """What write-ups get wrong in their code or in their text, and the page that explains it."""
+
+    id: str
+    write_ups: list[str]
+    where: str
+    text: str
+    page: Path
+
+
+class Published(BaseModel):
+    """An error rate of the literature, in percent."""
+
+    network: str
+    method: str
+    error: float
+    source: str
+
+
+class WriteUps(BaseModel):
+    """What the write-ups say, and what others have published."""
+
+    write_ups: list[WriteUp]
+    claims: list[Claim]
+    errors: list[Error]
+    published: list[Published] = []
+
+
+def load_metrics(model: str) -> Metrics:
+    """Return the metrics of a model; raise UserError as `load` does."""
     return load(METRICS / f"{model}.json", Metrics, "dvc repro")
+
+
+def load_write_ups() -> WriteUps:
+    """Return what the write-ups say."""
+    return WriteUps.model_validate(schema.read(WRITE_UPS))
 
 
 def load(path: Path, schema: type[Schema], command: str) -> Schema:

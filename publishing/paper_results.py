@@ -11,127 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
 from threadpoolctl import threadpool_limits
 
-from publishing import measurements
+from publishing import measurements, words
 from publishing.blocks import ROOT
-from publishing.markup import escaped, literal
-from publishing.measurements import ABLATIONS, BENCHMARKS, REPRODUCTIONS
-from stages.shared import schema
+from publishing.markup import literal, table
+from publishing.markup import typeset as plain
+from publishing.measurements import Ablations, Benchmarks, Gradients, Metrics, Quantity, Reproductions
 from stages.shared.errors import UserError
 from stages.shared.parameters import Model, Parameters, describe_network
 from stages.shared.parameters import load as load_parameters
 from tools.check_gradients import compare_at_random
 
-GRADIENTS = Path("benchmarks/gradients.json")
-WRITE_UPS = Path("stages/claims/write_ups.yaml")
 REQUIREMENTS = Path("requirements/run.txt")
 
 
-class Quantity(BaseModel):
-    """Something measured once for each seed, and the claim about it, if any."""
-
-    quantity: str
-    unit: str
-    claimed: float | None = None
-    rounding: float = 0.0
-    seeds: int
-    mean: float
-    sd: float
-    interval: tuple[float, float]
-    verdict: str | None
-
-
-class Claim(BaseModel):
-    """A claim with its verdict."""
-
-    id: str
-    kind: str
-    claim: str
-    verdict: str
-    finding: str
-    measured: list[Quantity]
-
-
-class Reproductions(BaseModel):
-    """What the paper shows of metrics/reproductions.json."""
-
-    notes: list[str]
-    claims: list[Claim]
-
-
-class Ablation(BaseModel):
-    """An error, or a warning that is right, and what was measured."""
-
-    id: str
-    group: str
-    write_ups: list[str]
-    what: str
-    shown: bool
-    finding: str
-
-
-class Ablations(BaseModel):
-    """What the paper shows of metrics/ablations.json."""
-
-    notes: list[str]
-    images: dict[str, int]
-    rows: list[Ablation]
-
-
-class Contestant(BaseModel):
-    """A contestant at a work: median time, ours divided by it, and peak memory."""
-
-    time: float
-    ours_over_theirs: float
-    peak_megabytes: int
-
-
-class Work(BaseModel):
-    """A work of the benchmark."""
-
-    work: str
-    unit: str
-    contestants: dict[str, Contestant]
-
-
-class ColdStart(BaseModel):
-    """Seconds to each target accuracy, by contestant."""
-
-    work: str
-    seconds: dict[str, dict[str, float | None]]
-
-
-class Benchmarks(BaseModel):
-    """What the paper shows of benchmarks/results.json."""
-
-    machine: dict[str, Any]
-    works: list[Work]
-    cold_start: ColdStart
-
-
-class Gradient(BaseModel):
-    """How far the gradients of something are from those of each engine; None where an engine cannot compute them."""
-
-    gradient: str
-    entries: int
-    errors: dict[str, float | None]
-
-
-class Gradients(BaseModel):
-    """What the paper shows of benchmarks/gradients.json."""
-
-    versions: dict[str, str]
-    gradients: list[Gradient]
-
-
 @dataclass(frozen=True)
-class Results:
+class Measurements:
     """Everything measured that the paper shows."""
 
     parameters: Parameters
-    models: dict[str, measurements.Metrics]
+    models: dict[str, Metrics]
     reproductions: Reproductions
     ablations: Ablations
     benchmarks: Benchmarks
@@ -139,7 +39,7 @@ class Results:
 
 
 @functools.cache
-def load() -> Results:
+def load() -> Measurements:
     """Return everything measured.
 
     Raises
@@ -150,38 +50,22 @@ def load() -> Results:
     """
     parameters = load_parameters()
     measurements.check_one_run(leftovers=True)
-    return Results(
+    return Measurements(
         parameters,
         {name: measurements.load_metrics(name) for name in parameters.models},
-        measurements.load(REPRODUCTIONS, Reproductions, "dvc repro"),
-        measurements.load(ABLATIONS, Ablations, "dvc repro"),
-        measurements.load(BENCHMARKS, Benchmarks, "make bench"),
-        measurements.load(GRADIENTS, Gradients, "make bench"),
+        Reproductions.load(),
+        Ablations.load(),
+        Benchmarks.load(),
+        Gradients.load(),
     )
 
 
-def plain(text: str) -> str:
-    """Return a text with what Markdown would read as markup escaped, and its minus signs, percents and powers set."""
-    text = re.sub(r"(?<![\w-])-(?=[\w(])|(?<=[A-Z\d] )-(?= \d?[A-Z]\d?\b)", "\N{MINUS SIGN}", text)
-    text = re.sub(r"(?<=\d) %", "%", text)
-    return re.sub(r"\b1e-(\d+)\b", r"$10^{-\1}$", escaped(text))
-
-
-def percent(share: float) -> str:
-    """Return a share in percent."""
-    return f"{100 * share:.1f}%"
-
-
-def listed(words: Sequence[str]) -> str:
-    """Return words as a list in a sentence."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-def table(label: str, caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int]) -> str:
+def captioned(
+    label: str, caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int]
+) -> str:
     """Return a table with a caption; a negative width sets a column flush right."""
     dashes = [("-" * -width + ":") if width < 0 else ("-" * width) for width in widths]
-    lines = [" | ".join(cells) for cells in (header, dashes, *rows)]
-    return "\n".join(f"| {line} |" for line in lines) + f"\n\n: {caption} {{#tbl:{label}}}\n"
+    return f"{table(header, rows, *dashes)}\n\n: {caption} {{#tbl:{label}}}\n"
 
 
 def figure(path: str, label: str, caption: str, alternative: str, width: int = 100) -> str:
@@ -191,22 +75,15 @@ def figure(path: str, label: str, caption: str, alternative: str, width: int = 1
     return f'![{caption}]({path}){{#fig:{label} width={width}% alt="{alternative}"}}\n'
 
 
-def first_model() -> str:
-    """Return the name of the first model of params.yaml, of which the paper shows the figures."""
-    return next(iter(load().models))
-
-
 def datasets() -> str:
     """Return the names of the data sets that the models were measured on."""
-    return literal(listed(list(dict.fromkeys(metrics.dataset for metrics in load().models.values()))))
+    return literal(words.listed(list(dict.fromkeys(metrics.dataset for metrics in load().models.values()))))
 
 
 def notice() -> str:
     """Return what no reader may miss about the data, as a division of its own; nothing if there is nothing to say."""
-    results = load()
-    all_notes = [metrics.notes for metrics in results.models.values()]
-    all_notes += [results.reproductions.notes, results.ablations.notes]
-    notes = dict.fromkeys(note for some in all_notes for note in some)
+    measured = [*load().models.values(), load().reproductions, load().ablations]
+    notes = dict.fromkeys(note for some in measured for note in some.notes)
     return f"::: notice\n{plain(' '.join(notes))}\n:::\n" if notes else ""
 
 
@@ -218,11 +95,6 @@ def network(row: Model) -> str:
 def breakable(text: str) -> str:
     """Return layer sizes joined by hyphens, so that a narrow column may break them."""
     return text.replace("-", "-\u200b")
-
-
-def length(row: Model) -> str:
-    """Return how long a model is trained."""
-    return f"{row.updates:,} updates" if row.updates else f"{row.epochs:,} epochs"
 
 
 def splits() -> str:
@@ -247,22 +119,12 @@ def protocol_table() -> str:
         decay = f", weight decay {row.weight_decay:g}" if row.weight_decay else ""
         rate = f"{row.learning_rate:g}" + ("" if schedule == "constant" else f", {schedule}")
         batch = "all" if row.batch_size is None else f"{row.batch_size:,}"
-        trained = f"{length(row)}, early stopping {row.early_stopping}" if row.early_stopping else length(row)
-        cells = [
-            f"`{name}`",
-            network(row),
-            start,
-            optimizer + decay,
-            rate,
-            batch,
-            trained,
-            literal(row.split),
-            str(row.seed),
-        ]
-        rows.append(cells)
+        trained = words.length(row) + (f", early stopping {row.early_stopping}" if row.early_stopping else "")
+        cells = [network(row), start, optimizer + decay, rate, batch, trained, literal(row.split), str(row.seed)]
+        rows.append([f"`{name}`", *cells])
     header = ["Model", "Network", "First weights", "Optimizer", "Rate", "Batch", "Length", "Split", "Seed"]
     caption = "The models and how they are trained, from `params.yaml`."
-    return table("models", caption, header, rows, [23, 13, 14, 10, 11, 6, 10, 9, -5])
+    return captioned("models", caption, header, rows, [23, 13, 14, 10, 11, 6, 10, 9, -5])
 
 
 def member(options: dict[str, Any]) -> str:
@@ -276,42 +138,26 @@ def member(options: dict[str, Any]) -> str:
 
 def results_table() -> str:
     """Return the accuracy of each model on each part of its split."""
-    rows = []
-    for name, metrics in load().models.items():
-        parts = [_accuracy(part) for part in (metrics.train, metrics.held_out, metrics.test)]
-        rows.append([f"`{name}`", *parts, f"{metrics.test.cross_entropy:.3f}" if metrics.test else "-"])
-    caption = (
-        "Accuracy in percent with its 95% Wilson interval, and mean cross-entropy on the test part. "
-        f"Data: {datasets()}."
-    )
+    rows = [[f"`{name}`", *words.results(metrics)] for name, metrics in load().models.items()]
+    what = "Accuracy in percent with its 95% Wilson interval, and mean cross-entropy on the test part."
+    caption = f"{what} Data: {datasets()}."
     header = ["Model", "Training", "Held out", "Test", "Cross-entropy"]
-    return table("results", caption, header, rows, [19, 18, 18, 18, -11])
-
-
-def _accuracy(part: measurements.Measured | None) -> str:
-    if part is None:
-        return "-"
-    low, high = part.interval
-    return f"{100 * part.accuracy:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    return captioned("results", caption, header, rows, [19, 18, 18, 18, -11])
 
 
 def headline() -> str:
-    """Return what the first model reaches, in a sentence."""
-    name = first_model()
-    row, metrics = load().parameters.models[name], load().models[name]
-    parts = [
-        ("the training images", metrics.train),
-        ("images held out", metrics.held_out),
-        ("the test images", metrics.test),
-    ]
-    reached = listed([f"{percent(part.accuracy)} of {words}" for words, part in parts if part])
-    return f"After {length(row)} a network of the layers {network(row)} classifies {reached} correctly."
+    """Return what the model that is shown reaches, in a sentence."""
+    parameters = load().parameters
+    row, metrics = parameters.models[parameters.shown], load().models[parameters.shown]
+    parts = {"the training images": metrics.train, "images held out": metrics.held_out, "the test images": metrics.test}
+    reached = words.listed([f"{100 * part.accuracy:.1f}% of {of}" for of, part in parts.items() if part])
+    return f"After {words.length(row)} a network of the layers {network(row)} classifies {reached} correctly."
 
 
 def verdict_counts() -> str:
     """Return how many claims got which verdict, in words for a sentence."""
-    verdicts = [claim.verdict.removeprefix("claimed ") for claim in load().reproductions.claims]
-    return listed([f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts)])
+    counts = words.verdict_counts(load().reproductions.claims)
+    return words.listed([count.replace(" claimed ", " ") for count in counts])
 
 
 def _rounded(value: float, unit: str, rounding: float) -> str:
@@ -321,46 +167,37 @@ def _rounded(value: float, unit: str, rounding: float) -> str:
     return f"{scale * value:.{decimals}f}{sign}"
 
 
+def quantities(are_claimed: bool) -> list[tuple[str, Quantity]]:
+    """Return what has a verdict, each with the claim that it belongs to: numbers that are claimed, or differences."""
+    claims = load().reproductions.claims
+    judged = [(claim.id, quantity) for claim in claims for quantity in claim.measured if quantity.verdict]
+    return [(name, quantity) for name, quantity in judged if (quantity.claimed is not None) == are_claimed]
+
+
 def numbers_table() -> str:
     """Return the claims that are numbers: claim, mean and spread over the seeds, interval and verdict."""
     rows = []
-    for claim in load().reproductions.claims:
-        for measured in claim.measured:
-            if measured.claimed is None:
-                continue
-            unit = measured.unit
-            finer = 0.0005 if unit == "share" else measured.rounding / 10
-            mean, sd, low, high = (_rounded(x, unit, finer) for x in (measured.mean, measured.sd, *measured.interval))
-            rows.append(
-                [
-                    claim.id,
-                    plain(measured.quantity),
-                    _rounded(measured.claimed, unit, measured.rounding),
-                    f"{mean} ± {sd}",
-                    f"{low} to {high}",
-                    str(measured.seeds),
-                    measured.verdict or "",
-                ]
-            )
+    for name, of in quantities(are_claimed=True):
+        finer = 0.0005 if of.unit == "share" else of.rounding / 10
+        mean, sd, low, high = (_rounded(x, of.unit, finer) for x in (of.mean, of.sd, *of.interval))
+        claimed = _rounded(of.claimed or 0, of.unit, of.rounding)
+        measured = [claimed, f"{mean} ± {sd}", f"{low} to {high}", str(of.seeds), of.verdict or ""]
+        rows.append([name, plain(of.quantity), *measured])
     caption = (
         "Numbers that the write-ups claim, and what was measured: mean and standard deviation over the seeds, the "
         "interval in which one more run is expected with a probability of 95%, and the verdict."
     )
     header = ["Claim", "Quantity", "Claimed", "Measured", "Interval", "Seeds", "Verdict"]
-    return table("numbers", caption, header, rows, [6, 29, -8, 17, 17, -6, 17])
+    return captioned("numbers", caption, header, rows, [6, 29, -8, 17, 17, -6, 17])
 
 
 def comparisons_table() -> str:
     """Return the differences that claims are about: their mean, confidence interval and verdict."""
     rows = []
-    for claim in load().reproductions.claims:
-        for measured in claim.measured:
-            if measured.claimed is not None or measured.verdict is None:
-                continue
-            mean, low, high = (_difference(x, measured.unit) for x in (measured.mean, *measured.interval))
-            rows.append(
-                [claim.id, plain(measured.quantity), mean, f"{low} to {high}", str(measured.seeds), measured.verdict]
-            )
+    for name, of in quantities(are_claimed=False):
+        scale, digits = (100, ".2f") if of.unit == "share" else (1, ".3g")
+        mean, low, high = (f"{scale * x:{digits}}" for x in (of.mean, *of.interval))
+        rows.append([name, plain(of.quantity), mean, f"{low} to {high}", str(of.seeds), of.verdict or ""])
     if not rows:
         return ""
     caption = (
@@ -368,11 +205,7 @@ def comparisons_table() -> str:
         "confidence interval over the seeds, and the verdict on this part of the claim."
     )
     header = ["Claim", "Difference", "Mean", "Interval", "Seeds", "Verdict"]
-    return table("comparisons", caption, header, rows, [6, 37, -9, 18, -6, 16])
-
-
-def _difference(value: float, unit: str) -> str:
-    return f"{100 * value:.2f}" if unit == "share" else f"{value:.3g}"
+    return captioned("comparisons", caption, header, rows, [6, 37, -9, 18, -6, 16])
 
 
 def claims_table() -> str:
@@ -382,38 +215,31 @@ def claims_table() -> str:
         for c in load().reproductions.claims
     ]
     caption = "Every claim of the five write-ups, its verdict, and what was measured."
-    return table("claims", caption, ["Claim", "What is claimed", "Verdict", "What was measured"], rows, [6, 28, 13, 53])
+    header = ["Claim", "What is claimed", "Verdict", "What was measured"]
+    return captioned("claims", caption, header, rows, [6, 28, 13, 53])
 
 
 def write_ups_table() -> str:
     """Return the five write-ups: their authors and titles, networks, training and data as they state them."""
     rows = []
-    for entry in schema.read(WRITE_UPS)["write_ups"]:
-        parts = [entry["author"], f"“{entry['title']}”", entry["year"]]
-        source = ", ".join(str(part) for part in parts if part)
-        if "companion" in entry:
-            source += f", with “{entry['companion']}”"
-        rows.append([entry["id"], *map(plain, (source, breakable(entry["network"]), entry["training"], entry["data"]))])
+    for entry in measurements.load_write_ups().write_ups:
+        source = ", ".join(str(part) for part in (entry.author, f"“{entry.title}”", entry.year) if part)
+        source += f", with “{entry.companion}”" if entry.companion else ""
+        rows.append([entry.id, *map(plain, (source, breakable(entry.network), entry.training, entry.data))])
     caption = "The five write-ups, what they train, how, and on what."
-    return table("write-ups", caption, ["", "Write-up", "Network", "Training", "Data"], rows, [5, 32, 15, 27, 21])
+    return captioned("write-ups", caption, ["", "Write-up", "Network", "Training", "Data"], rows, [5, 32, 15, 27, 21])
 
 
 def published_table() -> str:
     """Return published error rates of networks of this kind; a source is named once."""
     rows, last = [], ""
-    for entry in schema.read(WRITE_UPS)["published"]:
-        source = plain(entry["source"].strip())
-        rows.append(
-            [
-                breakable(entry["network"]),
-                plain(entry["method"]),
-                f"{entry['error']}%",
-                "" if source == last else source,
-            ]
-        )
+    for entry in measurements.load_write_ups().published:
+        source = plain(entry.source.strip())
+        named = "" if source == last else source
+        rows.append([breakable(entry.network), plain(entry.method), f"{entry.error}%", named])
         last = source
     caption = "Error rates of plain multilayer perceptrons on the 10,000 test images, as published."
-    return table("published", caption, ["Network", "Method", "Error", "Source"], rows, [19, 24, -8, 49])
+    return captioned("published", caption, ["Network", "Method", "Error", "Source"], rows, [19, 24, -8, 49])
 
 
 def shown(*ids: str) -> bool:
@@ -429,7 +255,7 @@ def ablations_table(group: str, label: str, caption: str) -> str:
         if row.group == group
     ]
     header = ["", "In", "What it says or does", "What was measured"]
-    return table(label, caption, header, rows, [6, 11, 31, 52])
+    return captioned(label, caption, header, rows, [6, 11, 31, 52])
 
 
 def gradients_table() -> str:
@@ -451,7 +277,7 @@ def gradients_table() -> str:
         "the largest of the relative errors of the arrays."
     )
     header = ["Model", "Network", "Arrays", "Parameters", "Entries checked", "Error below"]
-    return table("gradients", caption, header, rows, [24, 20, 22, -11, -9, -11])
+    return captioned("gradients", caption, header, rows, [24, 20, 22, -11, -9, -11])
 
 
 def bound(error: float) -> str:
@@ -491,7 +317,7 @@ def engines_table() -> str:
         "layers and its activation."
     )
     header = ["Gradients of", "Entries", *load().gradients.gradients[0].errors]
-    return table("engines", caption, header, rows, [33, -8, *[-12] * (len(header) - 2)])
+    return captioned("engines", caption, header, rows, [33, -8, *[-12] * (len(header) - 2)])
 
 
 def scientific(error: float | None) -> str:
@@ -505,31 +331,23 @@ def scientific(error: float | None) -> str:
 def performance_tables() -> str:
     """Return a table of times, ratios and memory for all works, and one of the times to a target accuracy."""
     benchmarks = load().benchmarks
-    rows = [
-        [
-            plain(work.work) if name == next(iter(work.contestants)) else "",
-            name,
-            f"{measured.time:#.3g} {work.unit}".replace(". ", " "),
-            f"{measured.ours_over_theirs:.2f}",
-            f"{measured.peak_megabytes:,} MB",
-        ]
-        for work in benchmarks.works
-        for name, measured in work.contestants.items()
-    ]
+    rows = []
+    for work in benchmarks.works:
+        for number, (name, of) in enumerate(work.contestants.items()):
+            time, memory = f"{of.time:#.3g} {work.unit}".replace(". ", " "), f"{of.peak_megabytes:,} MB"
+            rows.append(["" if number else plain(work.work), name, time, f"{of.ours_over_theirs:.2f}", memory])
     header = ["Work", "Contestant", "Time", "Ours over theirs", "Peak memory"]
-    caption = (
-        "Median time of each contestant, our time divided by it (median over the rounds), and peak memory of its "
-        "process."
-    )
-    times = table("performance", caption, header, rows, [38, 17, -20, -12, -13])
+    what = "Median time of each contestant, our time divided by it (median over the rounds)"
+    caption = f"{what}, and peak memory of its process."
+    times = captioned("performance", caption, header, rows, [38, 17, -20, -12, -13])
     cold = benchmarks.cold_start
-    targets = list(next(iter(cold.seconds.values())))
     cells = [
-        [name, *("not reached" if seconds[target] is None else f"{seconds[target]:.1f} s" for target in targets)]
+        [name, *("not reached" if time is None else f"{time:.1f} s" for time in map(seconds.get, cold.targets))]
         for name, seconds in cold.seconds.items()
     ]
     caption = f"Time from starting Python to an accuracy on the test images. Work: {plain(cold.work)}."
-    return times + "\n" + table("cold", caption, ["Contestant", *targets], cells, [30, *[-15] * len(targets)])
+    header, widths = ["Contestant", *cold.targets], [30, *[-15] * len(cold.targets)]
+    return f"{times}\n{captioned('cold', caption, header, cells, widths)}"
 
 
 def machine() -> str:
@@ -542,4 +360,4 @@ def machine() -> str:
 def checksums_table() -> str:
     """Return the SHA-256 sums of the data files, from params.yaml."""
     rows = [[f"`{name}`", f"`{sha256}`"] for name, sha256 in load().parameters.data.sha256.items()]
-    return table("sums", "The SHA-256 sums of the data files.", ["File", "SHA-256"], rows, [28, 72])
+    return captioned("sums", "The SHA-256 sums of the data files.", ["File", "SHA-256"], rows, [28, 72])

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from publishing.results import escaped, table
+from publishing.markup import table
+from publishing.markup import unbroken as escaped
 from reviewing.models import OTHER_DATA, OTHER_TEST_IMAGES, Model, Results, datasets
 from reviewing.revisions import WORKSPACE, Comparison, Rerun
 from reviewing.significance import LEVEL, Paired, Spread

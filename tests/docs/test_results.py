@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 
-from publishing import results
+from publishing import measurements, results
 from publishing.blocks import ROOT
-from publishing.measurements import ABLATIONS as ABLATIONS_FILE
-from publishing.measurements import REPRODUCTIONS
-from stages.shared import schema
 from tests.networks import layer_rows
 
 Write = Callable[[Path, Mapping[str, Any]], None]
@@ -50,13 +47,34 @@ DIFFERENCE = {key: value for key, value in NUMBER.items() if key not in ("claime
 }
 UNCLAIMED = {**DIFFERENCE, "unit": "", "quantity": "cost", "mean": 2.5, "interval": [2.25, 2.75], "verdict": None}
 ANSWERS: list[dict[str, Any]] = [
-    {"id": "W1.1", "verdict": "claimed below what is measured", "finding": "It reaches 87.5%.", "measured": [NUMBER]},
-    {"id": "W2.1", "verdict": "contradicted", "finding": "Less_is_more.", "measured": [DIFFERENCE, UNCLAIMED]},
-    {"id": "W2.2", "verdict": "consistent", "finding": "NaN.", "measured": []},
+    {
+        "id": "W1.1",
+        "kind": "number",
+        "claim": "",
+        "verdict": "claimed below what is measured",
+        "finding": "It reaches 87.5%.",
+        "measured": [NUMBER],
+    },
+    {
+        "id": "W2.1",
+        "kind": "comparison",
+        "claim": "",
+        "verdict": "contradicted",
+        "finding": "Less_is_more.",
+        "measured": [DIFFERENCE, UNCLAIMED],
+    },
+    {"id": "W2.2", "kind": "ablation", "claim": "", "verdict": "consistent", "finding": "NaN.", "measured": []},
 ]
+WHAT = {"group": "", "write_ups": [], "what": "", "shown": True}
 ABLATIONS = [
-    {"id": "E1", "finding": "It fails a check.", "with": {"error": 0.62, "end": "a|b"}, "without": {"error": "< 1e-9"}},
-    {"id": "W2.2", "finding": "It ends.", "with": {"accuracy": 0.5}, "without": {"units": 9}},
+    {
+        **WHAT,
+        "id": "E1",
+        "finding": "It fails a check.",
+        "with": {"error": 0.62, "end": "a|b"},
+        "without": {"error": "< 1e-9"},
+    },
+    {**WHAT, "id": "W2.2", "finding": "It ends.", "with": {"accuracy": 0.5}, "without": {"units": 9}},
 ]
 BENCHMARKS: dict[str, Any] = {
     "machine": {"processor": "A (R) CPU", "cores": 2},
@@ -83,7 +101,7 @@ def folder(project: Path, write_parameters: Write, monkeypatch: pytest.MonkeyPat
     write_parameters(project, {"models": {"first": ROW, "second": ROW}})
     path = project / "write_ups.yaml"
     path.write_text(WRITE_UPS, encoding="utf-8")
-    monkeypatch.setattr(results, "WRITE_UPS", path)
+    monkeypatch.setattr(measurements, "WRITE_UPS", path)
     return project
 
 
@@ -97,7 +115,7 @@ def measured(folder: Path) -> Path:
     """Return the project with everything measured."""
     head = {"dataset": "MNIST", "notes": ["Few images."]}
     write(folder / "metrics/reproductions.json", {**head, "claims": ANSWERS})
-    write(folder / "metrics/ablations.json", {**head, "rows": ABLATIONS})
+    write(folder / "metrics/ablations.json", {**head, "images": {}, "rows": ABLATIONS})
     write(folder / "benchmarks/results.json", BENCHMARKS)
     return folder
 
@@ -128,13 +146,13 @@ def test_models_show_those_that_are_measured_and_name_the_others(folder: Path) -
 
 def test_a_figure_is_shown_if_it_is_there_with_a_link_to_its_svg(folder: Path) -> None:
     absent = "`figures/first/a.png` is not there yet; `make repro` makes it."
-    assert results.figure_of_first_model("a.png", "digits") == absent
+    assert results.figure_of_shown_model("a.png", "digits") == absent
     (folder / "figures/first").mkdir(parents=True)
     (folder / "figures/first/a.png").write_bytes(b"")
-    assert results.figure_of_first_model("a.png", "digits") == "![first: digits](figures/first/a.png)"
+    assert results.figure_of_shown_model("a.png", "digits") == "![first: digits](figures/first/a.png)"
     (folder / "figures/first/a.svg").write_bytes(b"")
     image = "[![first: digits](figures/first/a.png)](figures/first/a.svg)"
-    assert results.figure_of_first_model("a.png", "digits") == image
+    assert results.figure_of_shown_model("a.png", "digits") == image
 
 
 def test_write_ups_are_credited(folder: Path) -> None:
@@ -207,16 +225,16 @@ def test_an_error_without_measurement_says_so(measured: Path) -> None:
 
 
 def test_the_data_is_named_with_its_notes(measured: Path) -> None:
-    assert results.data(ABLATIONS_FILE) == "Data: MNIST. Few images."
+    assert results.data(measurements.Ablations) == "Data: MNIST. Few images."
 
 
 def test_every_anchor_is_there_before_anything_is_measured(folder: Path) -> None:
     text = "\n".join([results.claims(), results.errors("code"), results.errors("text"), results.warnings()])
     assert re.findall(r"{#([\w-]+)}", text) == ["w1", "w1-1", "w2", "w2-1", "e1", "e2", "w2-2"]
     assert [row[2] for row in rows(results.verdicts())[2:]] == ["not measured yet"] * 3
-    for path in (REPRODUCTIONS, ABLATIONS_FILE):
-        assert f"`{path}` is not there yet; `make repro` makes it." in text
-        assert results.data(path) == f"`{path}` is not there yet; `make repro` makes it."
+    for file in (measurements.Reproductions, measurements.Ablations):
+        assert f"`{file.PATH}` is not there yet; `make repro` makes it." in text
+        assert results.data(file) == f"`{file.PATH}` is not there yet; `make repro` makes it."
 
 
 def test_benchmarks(measured: Path) -> None:
@@ -247,7 +265,8 @@ def test_benchmarks_that_have_not_been_run(folder: Path, shown: Callable[[], str
 
 
 def test_write_ups_of_the_project_name_pages_that_are_there() -> None:
-    content = schema.read(results.WRITE_UPS)
-    pages = {row["page"] for row in [*content["errors"], *content["claims"]] if "page" in row}
+    content = measurements.load_write_ups()
+    warnings = [claim for claim in content.claims if claim.kind == "ablation"]
+    pages = {row.page for row in [*content.errors, *warnings]}
     assert len(pages) > 1
     assert all((ROOT / page).is_file() for page in pages)

@@ -113,7 +113,7 @@ def test_its_figures_are_vector_graphics(built: "Copy") -> None:
 
 def test_the_first_page_names_the_data_and_says_if_they_are_a_substitute(built: "Copy", pages: list[str]) -> None:
     first = re.sub(r"\s+", " ", pages[0])
-    metrics = built.read(f"metrics/{built.first_model}.json")
+    metrics = built.read(f"metrics/{built.shown_model}.json")
     assert unbroken(f"The data set is {metrics['dataset']}.") in unbroken(first)
     assert all(note in first for note in metrics["notes"])
     assert ("No mirror was in reach" in first) == ("fallback" in metrics["dataset"])
@@ -147,7 +147,7 @@ def test_markup_in_a_measured_text_is_only_text(substitute: "Copy", built: "Copy
         pytest.skip("what was measured here has no markup")
     assert "[a_b] <c> *d* $e$" in "".join(pages)
     text = unbroken("".join(pages))
-    assert unbroken(f"Data: {substitute.read(f'metrics/{substitute.first_model}.json')['dataset']}.") in text
+    assert unbroken(f"Data: {substitute.read(f'metrics/{substitute.shown_model}.json')['dataset']}.") in text
     assert unbroken("_a_: 42,000 of own/_b_`$c$.csv, shuffled") in text
 
 

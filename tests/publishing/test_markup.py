@@ -10,7 +10,7 @@ import pytest
 import typst
 from pypdf import PdfReader
 
-from publishing.markup import escaped, literal
+from publishing.markup import escaped, literal, table, typeset, unbroken
 
 NASTY = r"a <b>&|*_$x_{$ [c](d) `e` @eq:f [@g] ~~h~~ ^i^ {#j} \k &amp; :l: $$ <!-- m --> https://n.org __o__ ![p](q)"
 TYPOGRAPHY = "\"r\" 's' -- --- ... it's a-? /* t */ // u"
@@ -52,3 +52,26 @@ def test_the_site_shows_the_characters_that_were_written() -> None:
 
 def test_a_text_stays_on_its_line() -> None:
     assert escaped(" a\n\n# b\t c ") == "a &#35; b c"
+
+
+def test_no_line_begins_with_a_percent_sign() -> None:
+    assert unbroken("97 % of a % b") == "97\N{NO-BREAK SPACE}% of a % b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a_b [c] 5 %", "a&#95;b &#91;c&#93; 5%"),
+        ("-0.5 to -log(2), at -a", "\N{MINUS SIGN}0.5 to \N{MINUS SIGN}log(2), at \N{MINUS SIGN}a"),
+        ("A - Y, 2A - Y2 and Scratch - Just", "A \N{MINUS SIGN} Y, 2A \N{MINUS SIGN} Y2 and Scratch - Just"),
+        ("784-10-10, mini-batch", "784-10-10, mini-batch"),
+        ("less than 1e-12", "less than $10^{-12}$"),
+    ],
+)
+def test_a_text_is_escaped_and_its_signs_are_set(text: str, shown: str) -> None:
+    assert typeset(text) == shown
+
+
+def test_a_table_has_a_mark_for_each_column_and_no_space_in_an_empty_cell() -> None:
+    assert table(["", "b"], [["1", "2"], ["3", ""]]) == "| | b |\n|---|---|\n| 1 | 2 |\n| 3 | |"
+    assert table(["a", "b", "c"], [], "---", "--:") == "| a | b | c |\n|---|--:|--:|"

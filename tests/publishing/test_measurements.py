@@ -14,7 +14,7 @@ from publishing import measurements
 from stages.shared.errors import UserError
 from tests.lock import write_lock
 from tests.networks import layer_rows
-from tests.pipeline import Project
+from tests.pipeline import ROOT, Project
 
 Write = Callable[[Path, Mapping[str, Any]], None]
 
@@ -235,10 +235,11 @@ def test_what_a_stage_of_ones_own_made_is_nobodys_leftover() -> None:
 @pytest.mark.slow
 def test_each_advice_is_followed_to_its_end(tmp_path: Path, mirror: Path, write_parameters: Write) -> None:
     project = Project(tmp_path, mirror, write_parameters)
+    shutil.copytree(ROOT / "publishing", tmp_path / "publishing", ignore=shutil.ignore_patterns("__pycache__"))
     check = (
         sys.executable,
         "-c",
-        "from stages.shared.errors import run; from stages import measurements as m; run(m.check_one_run)",
+        "from stages.shared.errors import run; from publishing import measurements as m; run(m.check_one_run)",
     )
 
     def refused() -> str:

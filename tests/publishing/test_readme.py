@@ -24,13 +24,22 @@ TEXT = (
     "<!-- claims -->\n<!-- /claims -->\n<!-- benchmarks -->\n<!-- /benchmarks -->\nend\n"
 )
 ROW = {"split": "kaggle", "layers": layer_rows(10), "learning_rate": 0.1, "updates": 1500, "seed": 0}
-CLAIM = {"id": "W9.1", "claim": "It works.", "verdict": "consistent", "finding": "97 % | 3 seeds.", "measured": []}
+CLAIM = {"id": "W9.1", "kind": "number", "claim": "It works.", "verdict": "consistent"}
+CLAIM |= {"finding": "97 % | 3 seeds.", "measured": []}
+
+
+def contestant(ours_over_theirs: float) -> dict[str, float]:
+    """Return a contestant of a benchmark."""
+    return {"time": 24.0, "ours_over_theirs": ours_over_theirs, "peak_megabytes": 99}
+
+
 BENCHMARKS = {
     "machine": {"processor": "abacus", "cores": 2, "numpy": "2.9"},
     "works": [
-        {"work": "full", "contestants": {"ours": {"ours_over_theirs": 1}, "loop": {"ours_over_theirs": 0.5}}},
-        {"work": "mini", "contestants": {"ours": {"ours_over_theirs": 1}, "peer": {"ours_over_theirs": 1.256}}},
+        {"work": "full", "unit": "ms", "contestants": {"ours": contestant(1), "loop": contestant(0.5)}},
+        {"work": "mini", "unit": "ms", "contestants": {"ours": contestant(1), "peer": contestant(1.256)}},
     ],
+    "cold_start": {"work": "cold", "seconds": {}},
 }
 PART = {"accuracy": 0.875, "interval": [0.85, 0.9], "cross_entropy": 0.25}
 
@@ -72,7 +81,7 @@ def test_table_has_a_line_for_each_model_of_the_parameters(run_project: Path) ->
     assert table[2:] == [
         [
             "`first`",
-            "784-10-10, relu",
+            "affine 10, relu, affine",
             "1,500 updates",
             "87.5\u00a0% (85.0\u00a0to\u00a090.0)",
             "-",
@@ -81,7 +90,7 @@ def test_table_has_a_line_for_each_model_of_the_parameters(run_project: Path) ->
         ],
         [
             "`second`",
-            "784-10-10, linear",
+            "affine 10, affine",
             "3 epochs",
             *["87.5\u00a0% (85.0\u00a0to\u00a090.0)"] * 2,
             "90.0\u00a0% (85.0\u00a0to\u00a090.0)",
@@ -161,7 +170,7 @@ def test_no_official_test_part(run_project: Path) -> None:
     write_lock(run_project)
     readme.update(check=False)
     text = read(run_project)
-    assert "| `second` | 784-10-10, linear | 3 epochs | 87.5\u00a0% (85.0\u00a0to\u00a090.0) | - | - | - |" in text
+    assert "| `second` | affine 10, affine | 3 epochs | 87.5\u00a0% (85.0\u00a0to\u00a090.0) | - | - | - |" in text
     assert "Data: Kaggle. Why there is none.\n" in text
 
 

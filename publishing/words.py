@@ -1,0 +1,44 @@
+"""What README, site and paper say in the same words of what was measured."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from publishing.measurements import Answer, Measured, Metrics
+from stages.shared.parameters import Model
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+PERCENT = f"{NO_BREAK}%"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def length(row: Model) -> str:
+    """Return how long a model is trained."""
+    return f"{row.updates:,} updates" if row.updates else f"{row.epochs:,} epochs"
+
+
+def accuracy(part: Measured | None, sign: str = "") -> str:
+    """Return an accuracy in percent, after it a sign, and its interval; a dash if the split has no such part."""
+    if part is None:
+        return "-"
+    low, high = (f"{100 * end:.1f}" for end in part.interval)
+    return f"{100 * part.accuracy:.1f}{sign} ({low}{NO_BREAK}to{NO_BREAK}{high})"
+
+
+def results(metrics: Metrics, sign: str = "") -> list[str]:
+    """Return the cells of a model: its accuracy on each part as `accuracy` has it, and its test cross-entropy."""
+    parts = [accuracy(part, sign) for part in (metrics.train, metrics.held_out, metrics.test)]
+    return [*parts, f"{metrics.test.cross_entropy:.3f}" if metrics.test else "-"]
+
+
+def data(datasets: Iterable[str], notes: Iterable[str]) -> str:
+    """Return on which data something was measured, with the notes on them, each once."""
+    return " ".join([f"Data: {'; '.join(dict.fromkeys(datasets))}.", *dict.fromkeys(notes)])
+
+
+def verdict_counts(claims: Iterable[Answer]) -> list[str]:
+    """Return how many claims have each verdict, the most frequent one first."""
+    return [f"{count} {verdict}" for verdict, count in Counter(claim.verdict for claim in claims).most_common()]
