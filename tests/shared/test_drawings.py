@@ -335,7 +335,7 @@ PHOTOGRAPHS: dict[str, tuple[Callable[[Field], Image.Image], str]] = {
     ),
     "frame": (lambda mask: written(mask).painted(photographs.frame(0.8, 0.8), BLUE).photograph(), "left out"),
     "frame askew": (
-        lambda mask: written(mask).painted(photographs.frame(0.8, 0.8, 12, degrees=3), BLUE).photograph(),
+        lambda mask: written(mask).painted(photographs.frame(0.8, 0.8, 6, degrees=3), BLUE).photograph(),
         "left out",
     ),
     "frame that goes on": (
@@ -351,7 +351,7 @@ PHOTOGRAPHS: dict[str, tuple[Callable[[Field], Image.Image], str]] = {
         "light",
     ),
     "noise": (lambda mask: written(mask).photograph(noise=0.06), ""),
-    "blur": (lambda mask: written(mask).photograph(blur=6), ""),
+    "blur": (lambda mask: written(mask).photograph(blur=3), ""),
     "coarse JPEG": (lambda mask: written(mask).photograph(quality=10), ""),
     "chalk": (
         lambda mask: plain((0.13, 0.2, 0.17)).painted(placed(mask), CHALK).lit(shade(0.6)).photograph(),
@@ -370,7 +370,7 @@ PHOTOGRAPHS: dict[str, tuple[Callable[[Field], Image.Image], str]] = {
             .painted(placed(mask, 0.4), BLUE)
             .painted(outside(0.8, 0.8, degrees=4), TABLE)
             .lit(shade(0.5))
-            .photograph(0.02, 1.5, 50)
+            .photograph(0.02, 0.75, 50)
         ),
         "light",
     ),
@@ -423,8 +423,8 @@ DOUBTFUL: dict[str, tuple[Scene, str, Scene]] = {  # an image, what is said of i
         written(SEVEN, row=0.4).lit(shade(0.5)),
     ),
     "a blot": (
-        plain().painted((np.hypot(*photographs.turned(0)) < 60).astype(float), BLUE),
-        "is thicker than a line of a pen; give an image of one digit, on ground of one color",
+        plain().painted((np.hypot(*photographs.turned(0)) < 30).astype(float), BLUE),
+        "is too thick or too wide for a digit; give an image of one digit, on ground of one color",
         written(SEVEN),
     ),
 }
