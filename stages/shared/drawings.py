@@ -9,7 +9,8 @@ Ink weaker than a fifth of the strongest is noise and counts as ground. Of the s
 with the largest product of area and thickness that surrounds no other (as a frame does). It should not touch the
 border. If it does, it may hang on lines of the paper: what is thinner than a third of its strokes is cut off, and then
 the share is raised to two and three fifths; what still touches the border stays whole. Spots of at least a twentieth of
-its area and two fifths of its thickness belong to it.
+its area and two fifths of its thickness belong to it. Doubted is what touches the border, is too thick or too wide, is
+in many pieces, or crosses more strokes in a row or a column than a digit does.
 
 What is left is treated as MNIST was (LeCun et al. 1998, section III.A): scaled to fit a box of 20x20 pixels,
 proportions kept, then moved by whole pixels so that its center of mass lies in the pixel at (14, 14) of 28x28, counted
@@ -51,8 +52,7 @@ UNEVEN = 0.8  # the least light, as a share of the most, that is not worth a wor
 THICKEST = 0.2  # half the thickness of a stroke, as a share of the digit's longer side
 WIDEST = 1.7  # as a share of the height
 MOST_ACROSS, MOST_DOWN = 1.9, 3.0  # strokes that a row and a column cross, in the mean; a pair of digits has more
-RIVAL = 0.5  # as a share of the digit's area times thickness
-RIVALS = "another spot is as large; cut the digit out"
+MOST_SPOTS = 3  # of a digit
 
 BOX = 20
 CENTER = 14
@@ -173,10 +173,10 @@ def find(image: Image.Image) -> Digit:
     ink, light = _ink(image)
     if ink.max() < LEAST_CONTRAST:
         raise UserError("is empty: it has nearly the same color everywhere; draw a digit with more contrast")
-    kept, done, doubts = _digit(ink)
+    kept, done = _digit(ink)
     if light.min() < UNEVEN * light.max():
         done.insert(0, f"the light was evened out, which falls to {light.min() / light.max():.0%}")
-    return Digit(_centered(_scaled(np.where(kept, ink, np.float32(0)))), ink, kept, done, [*_doubts(kept), *doubts])
+    return Digit(_centered(_scaled(np.where(kept, ink, np.float32(0)))), ink, kept, done, _doubts(kept))
 
 
 def normalize(image: Image.Image) -> Field:
@@ -184,8 +184,8 @@ def normalize(image: Image.Image) -> Field:
     return find(image).x
 
 
-def _digit(ink: Field) -> tuple[Mask, list[str], list[str]]:
-    """Return which pixels are the digit, what was done to find it, and whether something else may be it."""
+def _digit(ink: Field) -> tuple[Mask, list[str]]:
+    """Return which pixels are the digit, and what was done to find it."""
     for share in SHARES:
         inked = ink >= share * ink.max()
         done = [f"ink weaker than {share:.0%} of the strongest was left out"] if share > NOISE else []
@@ -197,10 +197,10 @@ def _digit(ink: Field) -> tuple[Mask, list[str], list[str]]:
             break
     else:
         spots, done = _main_spots(ink >= NOISE * ink.max()), []
-    kept, left_out, rivals = spots
+    kept, left_out = spots
     if left_out:
         done.append(f"left out as no part of it: {left_out} line{'s' * (left_out > 1)} or spot{'s' * (left_out > 1)}")
-    return kept, done, [RIVALS] if rivals else []
+    return kept, done
 
 
 def _depth(mask: Mask) -> NDArray[np.float64]:
@@ -215,8 +215,8 @@ def _without_lines(mask: Mask, radius: float) -> Mask:
     return mask & (_depth(~core) <= radius) if core.any() else mask
 
 
-def _main_spots(mask: Mask) -> tuple[Mask, int, int]:
-    """Return the spots of a mask that are the digit, how many others are no specks, and how many could be it."""
+def _main_spots(mask: Mask) -> tuple[Mask, int]:
+    """Return the spots of a mask that are the digit, and how many of the others are no specks."""
     spots, count = ndimage.label(mask, structure=np.ones((3, 3)))
     areas, thickness = np.bincount(spots.ravel()), ndimage.maximum(_depth(mask), spots, range(count + 1))
     sizes, boxes = areas * thickness, ndimage.find_objects(spots)
@@ -226,8 +226,7 @@ def _main_spots(mask: Mask) -> tuple[Mask, int, int]:
     parts = [k for k in inner if areas[k] >= SPECK * areas[main] and thickness[k] >= THIN * thickness[main]]
     if not _touches_border(spots == main):
         parts = [k for k in parts if not _touches_border(spots == k)]
-    rivals = sum(sizes[k] > RIVAL * sizes[main] and k not in parts and not _touches_border(spots == k) for k in inner)
-    return np.isin(spots, parts), len(candidates) - len(parts), rivals
+    return np.isin(spots, parts), len(candidates) - len(parts)
 
 
 def _surrounds(outer: Box, inner: Box) -> bool:
@@ -251,6 +250,8 @@ def _doubts(digit: Mask) -> list[str]:
         doubts.append("looks like two digits; cut one of them out")
     if _depth(digit).max() > THICKEST * max(height, width) or width > WIDEST * height:
         doubts.append("is too thick or too wide for a digit; give an image of one digit, on ground of one color")
+    if ndimage.label(box, structure=np.ones((3, 3)))[1] > MOST_SPOTS:
+        doubts.append("is in many pieces, of which some may not belong to it; cut the digit out")
     return doubts
 
 

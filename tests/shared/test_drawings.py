@@ -417,6 +417,11 @@ DOUBTFUL: dict[str, tuple[Scene, str, Scene]] = {  # an image, what is said of i
         "looks like two digits; cut one of them out",
         written(SEVEN, height=0.35, row=0.25),
     ),
+    "two that touch": (
+        written(SEVEN, height=0.4, column=0.4).painted(placed(TWO, 0.4, column=0.55), BLUE),
+        "looks like two digits; cut one of them out",
+        written(SEVEN, height=0.4, column=0.4),
+    ),
     "at the border": (
         written(SEVEN, row=0.2).lit(shade(0.5)),
         "touches the border, so a part may be missing; give an image with some ground on each side",
@@ -428,6 +433,19 @@ DOUBTFUL: dict[str, tuple[Scene, str, Scene]] = {  # an image, what is said of i
         written(SEVEN),
     ),
 }
+
+
+def test_grain_of_a_table_beside_the_sheet_is_doubted() -> None:
+    y, _ = photographs.turned(20)
+    grain = (0.5 + 0.5 * np.sin(y / 7)) * outside(0.75, 0.75, degrees=4)
+    scene = written(SEVEN, height=0.4).painted(outside(0.75, 0.75, degrees=4), TABLE).painted(grain, (0.5, 0.32, 0.2))
+    digit = find(scene.photograph())
+    assert digit.doubts or nearest(digit.x) == 7
+
+
+def test_mnists_digits_are_seldom_doubted(digits: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+    enlarged = [gray(255 - x.reshape(28, 28)).resize((140, 140), Image.Resampling.BICUBIC) for x in digits[0][:100]]
+    assert sum(bool(find(image.convert("RGB")).doubts) for image in enlarged) <= 2
 
 
 @pytest.mark.parametrize("name", DOUBTFUL)
