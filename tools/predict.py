@@ -129,7 +129,7 @@ def draw_explanation(figure: SubFigure, sample: Sample, hidden: Sequence[Array],
         *((name, ink / ink.max()) for name, ink in sample.steps),
         ("as the network sees it", sample.x.reshape(ROWS, COLUMNS)),
     ]
-    widths = [1] * len(pictures) + [0.6 * len(pictures)]
+    widths = [1] * len(pictures) + [1.2]
     grid = figure.add_gridspec(1 + len(hidden), len(widths), height_ratios=[2] + [1] * len(hidden), width_ratios=widths)
     for column, (title, picture) in enumerate(pictures):
         axes = figure.add_subplot(grid[0, column])
