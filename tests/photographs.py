@@ -12,7 +12,7 @@ from scipy import ndimage
 Field = NDArray[np.float64]  # of one number a pixel, or of one a pixel and channel
 Color = Sequence[float]
 
-HEIGHT, WIDTH = 640, 480
+HEIGHT, WIDTH = 320, 240
 PAPER, BLACK, TABLE = (0.93, 0.92, 0.88), (0.12, 0.12, 0.16), (0.25, 0.17, 0.11)
 ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH] / np.array([HEIGHT, WIDTH]).reshape(2, 1, 1)
 
@@ -79,8 +79,8 @@ def vignette(darkest: float = 0.7) -> Field:
 
 
 def shadow(darkness: float = 0.45) -> Field:
-    """Return light with the shadow of something, its edge 40 pixels soft."""
-    light: Field = 1 - darkness / (1 + np.exp(-(COLUMNS * WIDTH + 0.5 * ROWS * HEIGHT - 400) / 10))
+    """Return light with the shadow of something, its edge 20 pixels soft."""
+    light: Field = 1 - darkness / (1 + np.exp(-(COLUMNS * WIDTH + 0.5 * ROWS * HEIGHT - 200) / 5))
     return light
 
 
@@ -99,13 +99,13 @@ def turned(degrees: float) -> tuple[Field, Field]:
 
 def ruled(degrees: float = 0) -> Field:
     """Return the lines of ruled paper."""
-    return stripes(turned(degrees)[0], 55, 2.5)
+    return stripes(turned(degrees)[0], 27, 1.5)
 
 
 def squared(degrees: float = 0) -> Field:
     """Return the lines of squared paper."""
     y, x = turned(degrees)
-    return np.maximum(stripes(y, 32, 2), stripes(x + 9, 32, 2))
+    return np.maximum(stripes(y, 16, 1), stripes(x + 4, 16, 1))
 
 
 def outside(height: float, width: float, row: float = 0.5, column: float = 0.5, degrees: float = 0) -> Field:
@@ -117,7 +117,7 @@ def outside(height: float, width: float, row: float = 0.5, column: float = 0.5, 
     return (away + 0.5).clip(0, 1)
 
 
-def frame(height: float, width: float, line: float = 6, **place: float) -> Field:
+def frame(height: float, width: float, line: float = 3, **place: float) -> Field:
     """Return a rectangle's line."""
     inner = outside(height - 2 * line / HEIGHT, width - 2 * line / WIDTH, **place)
     return inner * (1 - outside(height, width, **place))

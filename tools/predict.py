@@ -40,6 +40,8 @@ class Sample:
         As the network sees it.
     label : int or None
         The digit that it is, where that is known.
+    steps : sequence of (str, ndarray)
+        What is seen on the way from the image to x, and its name.
     done : sequence of str
         What had to be done to find the digit in the image.
     doubts : sequence of str
@@ -51,6 +53,7 @@ class Sample:
     image: Image.Image
     x: Array
     label: int | None = None
+    steps: Sequence[tuple[str, Array]] = ()
     done: Sequence[str] = ()
     doubts: Sequence[str] = ()
 
@@ -62,7 +65,8 @@ def from_file(path: Path) -> Sample:
         digit = drawings.find(image)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return Sample(str(path), path.stem, image, digit.x, done=digit.done, doubts=digit.doubts)
+    steps = [("without ground and light", digit.ink), ("the digit's ink", np.where(digit.kept, digit.ink, 0))]
+    return Sample(str(path), path.stem, image, digit.x, None, steps, digit.done, digit.doubts)
 
 
 def files(path: Path) -> list[Path]:
@@ -119,16 +123,22 @@ def printable(text: str) -> str:
 
 
 def draw_explanation(figure: SubFigure, sample: Sample, hidden: Sequence[Array], p: Array) -> None:
-    """Draw an image as given and as the network sees it, the probabilities, and each hidden layer's activations."""
-    grid = figure.add_gridspec(1 + len(hidden), 3, height_ratios=[2] + [1] * len(hidden), width_ratios=[1, 1, 1.2])
-    as_given, as_seen, probabilities = (figure.add_subplot(grid[0, column]) for column in range(3))
-    as_given.imshow(sample.image, cmap="gray", vmin=0, vmax=255)
-    as_seen.imshow(sample.x.reshape(ROWS, COLUMNS), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    for axes, title in ((as_given, "the image as given"), (as_seen, "as the network sees it")):
-        axes.set_title(title, fontsize=9)
+    """Draw an image from as given to as the network sees it, the probabilities, and each hidden layer's activations."""
+    pictures = [
+        ("as given", np.asarray(sample.image) / 255),
+        *((name, ink / ink.max()) for name, ink in sample.steps),
+        ("as the network sees it", sample.x.reshape(ROWS, COLUMNS)),
+    ]
+    widths = [1] * len(pictures) + [1.2]
+    grid = figure.add_gridspec(1 + len(hidden), len(widths), height_ratios=[2] + [1] * len(hidden), width_ratios=widths)
+    for column, (title, picture) in enumerate(pictures):
+        axes = figure.add_subplot(grid[0, column])
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(title, fontsize=9, wrap=True)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)
 
+    probabilities = figure.add_subplot(grid[0, -1])
     colors = [BLUE if k == p.argmax() else GRAY for k in range(CLASSES)]
     probabilities.barh(range(CLASSES), p, color=colors)
     for k, p_k in enumerate(p):
@@ -153,7 +163,7 @@ def explain(path: Path, title: str, sample: Sample, network: Network) -> None:
     subtitle = f"Prediction {p.argmax()}, with a probability of {p.max():.1%}{truth}"
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "explanation"
-        with drawing(draft, (7, 2.8 + 1.3 * len(hidden)), title, subtitle) as figure:
+        with drawing(draft, (7 + 1.5 * len(sample.steps), 2.8 + 1.3 * len(hidden)), title, subtitle) as figure:
             draw_explanation(figure, sample, hidden, p)
         with replacing(path) as partial:
             shutil.copyfile(draft.with_suffix(".png"), partial)

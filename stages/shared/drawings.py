@@ -9,7 +9,8 @@ Ink weaker than a fifth of the strongest is noise and counts as ground. Of the s
 with the largest product of area and thickness that surrounds no other (as a frame does). It should not touch the
 border. If it does, it may hang on lines of the paper: what is thinner than a third of its strokes is cut off, and then
 the share is raised to two and three fifths; what still touches the border stays whole. Spots of at least a twentieth of
-its area and two fifths of its thickness belong to it.
+its area and two fifths of its thickness belong to it. Doubted is what touches the border, is too thick or too wide, is
+in many pieces, or crosses more strokes in a row or a column than a digit does.
 
 What is left is treated as MNIST was (LeCun et al. 1998, section III.A): scaled to fit a box of 20x20 pixels,
 proportions kept, then moved by whole pixels so that its center of mass lies in the pixel at (14, 14) of 28x28, counted
@@ -20,7 +21,7 @@ import math
 import struct
 import warnings
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -38,24 +39,27 @@ Box = tuple[slice, ...]
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # not EPS: for it, Pillow runs another program
 MOST_PIXELS = 50_000_000
-SHRUNK = 1000  # the longer side of an image to look at, in pixels: finer than any digit needs
+SHRUNK = 500  # the longer side of an image to look at, in pixels: finer than any digit needs
 
 LEAST_CONTRAST = 0.1  # the strongest ink of an image that is not empty; black on white has 1
 NOISE = 0.2  # as a share of the strongest ink
 SHARES = (NOISE, 0.4, 0.6)  # the higher ones leave out pale lines that cross the digit
 SPECK = 0.05  # as a share of the digit's area
 THIN = 0.4  # as a share of the digit's thickness
-DETAIL = 250  # the longer side, in pixels, of the image on which the ground is estimated
+DETAIL = 125  # the longer side, in pixels, of the image on which the ground is estimated
 DARKEST = 0.05  # ground that is darker counts as lit like this: what is divided by it is mostly noise
 UNEVEN = 0.8  # the least light, as a share of the most, that is not worth a word
 THICKEST = 0.2  # half the thickness of a stroke, as a share of the digit's longer side
+WIDEST = 1.7  # as a share of the height
+MOST_ACROSS, MOST_DOWN = 1.9, 3.0  # strokes that a row and a column cross, in the mean; a pair of digits has more
+MOST_SPOTS = 3  # of a digit
 
 BOX = 20
 CENTER = 14
 
 
 def read(path: Path) -> Image.Image:
-    """Return the image in a file: the first one, upright, in RGB, its longer side at most 1000 pixels.
+    """Return the image in a file: the first one, upright, in RGB, its longer side at most 500 pixels.
 
     What is transparent lies on white, or on black if nothing can be seen on white.
 
@@ -117,16 +121,14 @@ def _opaque(image: Image.Image) -> Image.Image:
 def _ink(image: Image.Image) -> tuple[Field, Field]:
     """Return how far each pixel of an RGB image is from the ground, and the light on the ground, both in [0, 1]."""
     small = image.reduce(max(1, max(image.size) // DETAIL))
-    levels, ground = (
-        np.stack([np.asarray(channel, np.float32) for channel in channels]) / np.float32(255)
-        for channels in (image.split(), [_ground(channel).resize(image.size) for channel in small.split()])
-    )
-    light = np.maximum(ground.max(axis=0), np.float32(DARKEST))
-    return np.abs(levels - ground).max(axis=0) * (np.median(light) / light), light
+    ground = Image.merge("RGB", [_filled(channel) for channel in small.split()]).resize(image.size)
+    levels, ground_levels = (np.asarray(each, np.float32) / np.float32(255) for each in (image, ground))
+    light = np.maximum(ground_levels.max(axis=2), np.float32(DARKEST))
+    return np.abs(levels - ground_levels).max(axis=2) * (np.median(light) / light), light
 
 
-def _ground(channel: Image.Image) -> Image.Image:
-    """Return a channel with all filled that is narrower than a third of its shorter side."""
+def _filled(channel: Image.Image) -> Image.Image:
+    """Return a channel in which what is narrower than a third of its shorter side is as what surrounds it."""
     side = max(3, min(channel.size) // 3)
     levels = np.pad(np.asarray(channel), side, mode="edge")
     wide = np.percentile(ndimage.grey_opening(levels, size=(max(3, side // 2),) * 2), 95)  # the lightest wide area
@@ -187,18 +189,18 @@ def _digit(ink: Field) -> tuple[Mask, list[str]]:
     for share in SHARES:
         inked = ink >= share * ink.max()
         done = [f"ink weaker than {share:.0%} of the strongest was left out"] if share > NOISE else []
-        whole, left_out = _main_spots(inked)
-        if not _touches_border(whole):
-            return whole, done + _left_out(left_out)
-        cut, left_out = _main_spots(_without_lines(inked, _depth(whole).max() / 3))
-        if not _touches_border(cut):
-            return cut, [*done, "thin lines that cross it were cut off", *_left_out(left_out)]
-    whole, left_out = _main_spots(ink >= NOISE * ink.max())
-    return whole, _left_out(left_out)
-
-
-def _left_out(spots: int) -> list[str]:
-    return [f"left out as no part of it: {spots} line{'s' * (spots > 1)} or spot{'s' * (spots > 1)}"] if spots else []
+        spots = _main_spots(inked)
+        if _touches_border(spots[0]):
+            spots = _main_spots(_without_lines(inked, _depth(spots[0]).max() / 3))
+            done.append("thin lines that cross it were cut off")
+        if not _touches_border(spots[0]):
+            break
+    else:
+        spots, done = _main_spots(ink >= NOISE * ink.max()), []
+    kept, left_out = spots
+    if left_out:
+        done.append(f"left out as no part of it: {left_out} line{'s' * (left_out > 1)} or spot{'s' * (left_out > 1)}")
+    return kept, done
 
 
 def _depth(mask: Mask) -> NDArray[np.float64]:
@@ -216,12 +218,11 @@ def _without_lines(mask: Mask, radius: float) -> Mask:
 def _main_spots(mask: Mask) -> tuple[Mask, int]:
     """Return the spots of a mask that are the digit, and how many of the others are no specks."""
     spots, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    areas, thickness = np.bincount(spots.ravel()), np.zeros(count + 1)
-    np.maximum.at(thickness, spots.ravel(), _depth(mask).ravel())
-    boxes = ndimage.find_objects(spots)
-    candidates = np.flatnonzero(areas * thickness >= SPECK / 2 * (areas * thickness).max())
+    areas, thickness = np.bincount(spots.ravel()), ndimage.maximum(_depth(mask), spots, range(count + 1))
+    sizes, boxes = areas * thickness, ndimage.find_objects(spots)
+    candidates = np.flatnonzero(sizes >= SPECK / 2 * sizes.max())
     inner = [k for k in candidates if not any(_surrounds(boxes[k - 1], boxes[other - 1]) for other in candidates)]
-    main = max(inner, key=lambda k: areas[k] * thickness[k])
+    main = max(inner, key=lambda k: sizes[k])
     parts = [k for k in inner if areas[k] >= SPECK * areas[main] and thickness[k] >= THIN * thickness[main]]
     if not _touches_border(spots == main):
         parts = [k for k in parts if not _touches_border(spots == k)]
@@ -240,29 +241,30 @@ def _touches_border(mask: Mask) -> bool:
 
 def _doubts(digit: Mask) -> list[str]:
     """Return why these spots may be no digit, or not all of one."""
+    box = digit[ndimage.find_objects(digit.astype(int))[0]]
+    height, width = box.shape
     doubts = []
     if _touches_border(digit):
         doubts.append("touches the border, so a part may be missing; give an image with some ground on each side")
-    if _lie_apart(digit):
+    if _strokes(box, 1) > MOST_ACROSS or _strokes(box, 0) > MOST_DOWN or _lie_apart(box):
         doubts.append("looks like two digits; cut one of them out")
-    if _depth(digit).max() > THICKEST * max(_sides(digit)):
-        doubts.append("is thicker than a line of a pen; give an image of one digit, on ground of one color")
+    if _depth(digit).max() > THICKEST * max(height, width) or width > WIDEST * height:
+        doubts.append("is too thick or too wide for a digit; give an image of one digit, on ground of one color")
+    if ndimage.label(box, structure=np.ones((3, 3)))[1] > MOST_SPOTS:
+        doubts.append("is in many pieces, of which some may not belong to it; cut the digit out")
     return doubts
 
 
-def _sides(mask: Mask) -> tuple[int, int]:
-    """Return the height and width of the part of an image that a mask takes."""
-    height, width = (int(np.ptp(np.flatnonzero(mask.any(axis=axis)))) + 1 for axis in (1, 0))
-    return height, width
+def _strokes(mask: Mask, axis: int) -> float:
+    """Return how many strokes a line along this axis crosses, in the mean."""
+    return float(np.count_nonzero(np.diff(np.pad(mask, 1), axis=axis)) / 2 / mask.shape[1 - axis])
 
 
 def _lie_apart(digit: Mask) -> bool:
-    """Return whether two spots lie apart: beside each other, each half as high as all, or one above the other."""
+    """Return whether two spots, each at least a third as high as all, have no row or no column in common."""
     boxes = ndimage.find_objects(ndimage.label(digit, structure=np.ones((3, 3)))[0])
-    height = _sides(digit)[0]
-    beside = sorted((columns.start, columns.stop) for rows, columns in boxes if 2 * (rows.stop - rows.start) > height)
-    above = sorted((rows.start, rows.stop) for rows, _ in boxes if 3 * (rows.stop - rows.start) > height)
-    return any(one[1] <= other[0] for spans in (beside, above) for one, other in pairwise(spans))
+    large = [box for box in boxes if 3 * (box[0].stop - box[0].start) > len(digit)]
+    return any(one.stop <= other.start for a, b in permutations(large, 2) for one, other in zip(a, b, strict=True))
 
 
 def _centered(digit: Field) -> Field:

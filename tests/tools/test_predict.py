@@ -250,13 +250,18 @@ def panel() -> SubFigure:
 def test_the_figure_shows_images_activations_and_probabilities() -> None:
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(256, size=(30, 20, 3), dtype=np.uint8))
-    sample = Sample("a.png", "a", image, rng.random(784))
+    ink, digit = rng.random((30, 20)), rng.random((30, 20))
+    sample = Sample("a.png", "a", image, rng.random(784), steps=[("ink", ink), ("digit", digit)])
     hidden = [np.array([0.0, 1.5, 0.25]), np.array([-0.5, 0.5])]
     p = np.array([0.05, 0.5, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05])
     figure = panel()
     draw_explanation(figure, sample, hidden, p)
-    given, seen, probabilities, *layers = figure.axes
-    assert np.array_equal(np.asarray(given.images[0].get_array()), np.asarray(image))
+    given, *steps, seen, probabilities = figure.axes[:5]
+    layers = figure.axes[5:]
+    assert np.array_equal(np.asarray(given.images[0].get_array()), np.asarray(image) / 255)
+    for axes, name, picture in zip(steps, ("ink", "digit"), (ink, digit), strict=True):
+        assert axes.get_title() == name
+        assert np.array_equal(np.asarray(axes.images[0].get_array()), picture / picture.max())
     assert np.array_equal(np.asarray(seen.images[0].get_array()), sample.x.reshape(28, 28))
     assert seen.images[0].get_clim() == (0, 1)
     bars = probabilities.patches
