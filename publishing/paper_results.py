@@ -82,8 +82,10 @@ def datasets() -> str:
 
 def notice() -> str:
     """Return what no reader may miss about the data, as a division of its own; nothing if there is nothing to say."""
-    measured = [*load().models.values(), load().reproductions, load().ablations]
-    notes = dict.fromkeys(note for some in measured for note in some.notes)
+    of_models = [metrics.notes for metrics in load().models.values()]
+    notes = dict.fromkeys(
+        note for some in [*of_models, load().reproductions.notes, load().ablations.notes] for note in some
+    )
     return f"::: notice\n{plain(' '.join(notes))}\n:::\n" if notes else ""
 
 

@@ -267,6 +267,6 @@ def test_benchmarks_that_have_not_been_run(folder: Path, shown: Callable[[], str
 def test_write_ups_of_the_project_name_pages_that_are_there() -> None:
     content = measurements.load_write_ups()
     warnings = [claim for claim in content.claims if claim.kind == "ablation"]
-    pages = {row.page for row in [*content.errors, *warnings]}
+    pages = {error.page for error in content.errors} | {warning.page for warning in warnings}
     assert len(pages) > 1
     assert all((ROOT / page).is_file() for page in pages)

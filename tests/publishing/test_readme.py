@@ -24,7 +24,7 @@ TEXT = (
     "<!-- claims -->\n<!-- /claims -->\n<!-- benchmarks -->\n<!-- /benchmarks -->\nend\n"
 )
 ROW = {"split": "kaggle", "layers": layer_rows(10), "learning_rate": 0.1, "updates": 1500, "seed": 0}
-CLAIM = {"id": "W9.1", "kind": "number", "claim": "It works.", "verdict": "consistent"}
+CLAIM: dict[str, Any] = {"id": "W9.1", "kind": "number", "claim": "It works.", "verdict": "consistent"}
 CLAIM |= {"finding": "97 % | 3 seeds.", "measured": []}
 
 
