@@ -97,7 +97,8 @@ def test_a_run_can_be_repeated_and_depends_on_the_seed(name: str) -> None:
     first, again, other = train(EXPERIMENTS[name], 0), train(EXPERIMENTS[name], 0), train(EXPERIMENTS[name], 1)
     assert (first.trace, first.measured) == (again.trace, again.measured)
     assert first.trace != other.trace
-    assert not np.array_equal(*(next(iter(run.parameters.values())) for run in (first, other)))
+    W, of_other = (next(iter(run.parameters.values())) for run in (first, other))
+    assert not np.array_equal(W, of_other)
 
 
 def test_a_run_is_measured_at_its_marks_and_at_its_end() -> None:
