@@ -1,7 +1,6 @@
 """Whether a change of the test accuracy is more than chance: by the test images, and by the seed."""
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +10,9 @@ from pydantic import ValidationError
 from scipy.stats import binomtest, t
 
 from reviewing.rows import in_new_form
-from stages.claims.reproductions import EXPERIMENTS, NETWORKS, PARTS
 from stages.shared.parameters import Model
 
 LEVEL = 0.05
-MEASURED = {
-    part: re.compile(rf"accuracy on the {words} images after ([\d,]+) updates") for part, words in PARTS.items()
-}
 NOT_OF_THE_NETWORK = {"seed", "updates", "epochs", "record_every", "early_stopping"}
 
 
@@ -111,15 +106,17 @@ def find_spread(row: Any, dataset: Any, reproductions: dict[str, Any], part: str
         return None
     printed = {
         write_up
-        for write_up, name in NETWORKS.items()
-        if _network(Model.model_validate(EXPERIMENTS[name].row | {"seed": model.seed})) == _network(model)
+        for write_up, network in reproductions.get("networks", {}).items()
+        if _network(Model.model_validate(network)) == _network(model)
     }
     spreads = [
-        Spread(number["sd"], number["seeds"], int(found[1].replace(",", "")))
+        Spread(number["sd"], number["seeds"], subject["update"])
         for claim in reproductions.get("claims", [])
         if claim["write_up"] in printed and reproductions["dataset"] == dataset
         for number in claim["measured"]
-        if part in MEASURED and (found := MEASURED[part].fullmatch(number["quantity"]))
+        if (subject := number.get("subject"))
+        and (subject["quantity"], subject["part"]) == ("accuracy", part)
+        and subject["update"]
     ]
     length = model.updates or model.epochs or 0  # in full batches, as all of these networks are trained, the same
     return max((spread for spread in spreads if spread.updates <= length), key=lambda s: s.updates, default=None)

@@ -8,7 +8,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.claims.ablations import DEMONSTRATIONS, Experiment, Lengths, Measured, Panel
+from stages.claims.demonstrations.common import Lengths, Measured, Panel, Setup
+from stages.claims.demonstrations.table import DEMONSTRATIONS
 from stages.shared import parameters, schema, splits
 from stages.shared.artifacts import write_json
 from stages.shared.errors import UserError, run
@@ -83,12 +84,12 @@ def plot(ax: Axes, panel: Panel) -> None:
     ax.legend()
 
 
-def measure(experiment: Experiment) -> tuple[list[dict[str, Any]], list[Panel]]:
+def measure(setup: Setup) -> tuple[list[dict[str, Any]], list[Panel]]:
     """Return the rows of the table with their measurements, and the panels of the figure."""
     table, panels = [], []
     for row in tqdm(rows(), desc="ablate"):
         with np.errstate(all="ignore"):
-            found = DEMONSTRATIONS[row["id"]](experiment)
+            found = DEMONSTRATIONS[row["id"]](setup)
         measured = {"shown": bool(found.shown), "with": rounded(found.with_it), "without": rounded(found.without)}
         table.append({**row, **measured, "finding": found.finding if found.shown else NOT_SHOWN})
         panels += [found.panel] if found.panel else []
@@ -111,9 +112,9 @@ def ablate(lengths: Lengths | None = None) -> None:
     description, part = splits.load_description(SPLIT), splits.load_part(SPLIT, "train")
     if part is None:
         raise UserError(f"{splits.directory(SPLIT)}: no training part; raise splits.{SPLIT}.images in params.yaml")
-    experiment = Experiment(*part, lengths or Lengths())
-    table, panels = measure(experiment)
-    images = {"all": len(experiment.y), "part": len(experiment.y_part)}
+    setup = Setup(*part, lengths or Lengths())
+    table, panels = measure(setup)
+    images = {"all": len(setup.y), "part": len(setup.y_part)}
     head = {"dataset": description.dataset, "notes": description.notes, "images": images, "reading": READING}
     write_json(Path("metrics/ablations.json"), {**head, "rows": table})
     Path("figures").mkdir(exist_ok=True)

@@ -4,7 +4,7 @@ import argparse
 import multiprocessing
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,27 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.claims import reproductions
+from stages.claims.answers import Answer, Evidence, answer
 from stages.claims.drawn_digits import load_drawn_digits
 from stages.claims.figures import draw_claims, draw_comparisons
-from stages.claims.reproductions import EXPERIMENTS, Answer, Evidence, Row, Run
+from stages.claims.runs import (
+    IMAGES,
+    NETWORKS,
+    Experiment,
+    Row,
+    Run,
+    compare_speed,
+    compared,
+    experiments,
+    gather,
+    train,
+)
 from stages.claims.verdicts import Number, summary
 from stages.shared import parameters, schema, splits
 from stages.shared.artifacts import read_json, replacing, write_json, write_text
 from stages.shared.errors import UserError, run
 from stages.shared.figures import drawing
+from stages.shared.parameters import Model
 from stages.shared.schema import Seeds
 
 WRITE_UPS = Path(__file__).parent / "claims/write_ups.yaml"
@@ -50,22 +62,20 @@ def start_worker() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def run_all(seeds: Seeds, processes: int) -> dict[str, list[Run]]:
+def run_all(tried: Mapping[str, Experiment], seeds: Seeds, processes: int) -> dict[str, list[Run]]:
     """Return the runs of all experiments, in the order of their seeds."""
-    jobs = [
-        (name, seed) for name, experiment in EXPERIMENTS.items() for seed in range(getattr(seeds, experiment.seeds))
-    ]
+    jobs = [(name, seed) for name, experiment in tried.items() for seed in range(getattr(seeds, experiment.seeds))]
     results: dict[tuple[str, int], Run] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, start_worker) as executor:
         try:
-            futures = {executor.submit(reproductions.train, *job): job for job in jobs}
+            futures = {executor.submit(train, tried[name], seed): (name, seed) for name, seed in jobs}
             for future in tqdm(as_completed(futures), total=len(jobs), desc="reproduce", unit="run"):
                 results[futures[future]] = future.result()
         except BaseException:
             executor.shutdown(cancel_futures=True)
             raise
-    return reproductions.gather(results)
+    return gather(results)
 
 
 def load_ablations(ids: Sequence[str]) -> dict[str, Row]:
@@ -118,7 +128,7 @@ def as_markdown(dataset: str, notes: list[str], entries: list[dict[str, Any]]) -
     return "\n".join([" ".join([f"Data: {dataset}.", *notes]), "", *lines, "", READING, ""])
 
 
-def reproduce(seeds: Seeds, processes: int) -> None:
+def reproduce(rows: Mapping[str, Model], seeds: Seeds, processes: int) -> None:
     """Answer every claim of write_ups.yaml.
 
     Writes metrics/reproductions.json, .csv and .md, and figures/reproductions and figures/comparisons, each as .png
@@ -126,6 +136,8 @@ def reproduce(seeds: Seeds, processes: int) -> None:
 
     Parameters
     ----------
+    rows : dict
+        The section models of params.yaml, which has the networks as printed.
     seeds : Seeds
         How many runs an experiment gets.
     processes : int
@@ -134,23 +146,26 @@ def reproduce(seeds: Seeds, processes: int) -> None:
     Raises
     ------
     UserError
-        If a split or metrics/ablations.json is missing or is not what it should be.
+        If a split, metrics/ablations.json or a network as printed is missing or is not what it should be.
     """
     claims = {claim["id"]: claim for claim in schema.read(WRITE_UPS)["claims"]}
     ablations = load_ablations([name for name, claim in claims.items() if claim["kind"] == "ablation"])
-    described = [splits.load_description(split) for split in reproductions.IMAGES]
+    tried = experiments(rows)
+    described = [splits.load_description(split) for split in IMAGES]
     dataset = "; ".join(dict.fromkeys(description.dataset for description in described))
     notes = list(dict.fromkeys(note for description in described for note in description.notes))
     (times,) = (stated["value"] for stated in claims["W4.5"]["numbers"])
     with threadpool_limits(1, user_api="blas"):
-        speed = reproductions.compare_speed(times)
-        evidence = Evidence(run_all(seeds, processes), ablations, load_drawn_digits(), speed)
-        answers = {name: reproductions.answer(claim, evidence) for name, claim in claims.items()}
+        speed, on = compare_speed(times), {split: compared(split) for split in IMAGES}
+        evidence = Evidence(run_all(tried, seeds, processes), on, ablations, load_drawn_digits(), speed)
+        answers = {name: answer(claim, evidence) for name, claim in claims.items()}
     entries = [entry(claims[name], answer) for name, answer in answers.items()]
-    write_json(TARGET.with_suffix(".json"), {"dataset": dataset, "notes": notes, "reading": READING, "claims": entries})
+    networks = {write_up: tried[name].row for write_up, name in NETWORKS.items()}
+    head = {"dataset": dataset, "notes": notes, "reading": READING, "networks": networks}
+    write_json(TARGET.with_suffix(".json"), {**head, "claims": entries})
     write_csv(TARGET.with_suffix(".csv"), entries)
     write_text(TARGET.with_suffix(".md"), as_markdown(dataset, notes, entries))
-    rows = [
+    numbers = [
         (name, number)
         for name, answer in answers.items()
         for number in answer.measured
@@ -159,12 +174,12 @@ def reproduce(seeds: Seeds, processes: int) -> None:
     FIGURES.mkdir(exist_ok=True)
     with drawing(
         FIGURES / "reproductions",
-        (9, 0.6 + 0.42 * len(rows)),
+        (9, 0.6 + 0.42 * len(numbers)),
         f"The write-ups' claims on {dataset}",
         "A dot is a run, the bar where one more is expected (95%), the diamond the claim with its rounding",
         notes,
     ) as figure:
-        draw_claims(figure, rows)
+        draw_claims(figure, numbers)
     with drawing(
         FIGURES / "comparisons",
         (9, 7.5),
@@ -178,8 +193,8 @@ def reproduce(seeds: Seeds, processes: int) -> None:
 def main() -> None:
     """Read the command line."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    settings = parameters.load().reproduce
-    reproduce(settings.seeds, settings.processes)
+    loaded = parameters.load()
+    reproduce(loaded.models, loaded.reproduce.seeds, loaded.reproduce.processes)
 
 
 if __name__ == "__main__":

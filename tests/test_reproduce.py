@@ -2,7 +2,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
 from stages import reproduce
-from stages.claims import reproductions
-from stages.claims.reproductions import EXPERIMENTS, Run
-from stages.shared import splits
+from stages.claims.runs import Experiment, Run, experiments, images_of, train
+from stages.shared import schema, splits
 from stages.shared.errors import UserError
+from stages.shared.parameters import Model, Parameters
 from stages.shared.schema import Seeds
 
 ROOT = Path(__file__).parent.parent
 CLAIMS = YAML(typ="safe").load(ROOT / "stages/claims/write_ups.yaml")["claims"]
+ROWS = Parameters.model_validate(schema.read(ROOT / "params.yaml")).models
+EXPERIMENTS = experiments(ROWS)
 NOTE = "Very few images."
 PARTS = {"kaggle": {"train": 100, "held_out": 20, "test": 50}, "standard": {"train": 120, "test": 50}}
 SEEDS = Seeds(costly=2, usual=2, cheap=2)
@@ -72,21 +74,36 @@ def folder(digits: Digits, tmp_path_factory: pytest.TempPathFactory, runs: dict[
     folder = tmp_path_factory.mktemp("reproduce")
     run_all = reproduce.run_all
 
-    def run_all_and_keep(seeds: Seeds, processes: int) -> dict[str, list[Run]]:
-        runs.update(run_all(seeds, processes))
+    def run_all_and_keep(tried: Mapping[str, Experiment], seeds: Seeds, processes: int) -> dict[str, list[Run]]:
+        runs.update(run_all(tried, seeds, processes))
         return runs
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(reproduce, "run_all", run_all_and_keep)
         write_inputs(digits)
-        reproduce.reproduce(SEEDS, processes=2)
+        reproduce.reproduce(ROWS, SEEDS, processes=2)
         yield folder
 
 
 @pytest.fixture(scope="module")
 def content(folder: Path) -> Any:
     return json.loads((folder / "metrics/reproductions.json").read_text())
+
+
+def test_what_a_number_is_of_stands_beside_the_sentence(content: Any) -> None:
+    measured = {claim["id"]: claim["measured"] for claim in content["claims"]}
+    assert measured["W2.2"][0]["subject"] == {"quantity": "accuracy", "part": "held_out", "update": 500}
+    assert [number.get("subject", {}).get("part") for number in measured["W2.2"]] == ["held_out", "train", "test"]
+    assert measured["W4.1"][0]["subject"] == {"quantity": "cost", "part": "train", "update": 0}
+    assert not any("subject" in number for number in measured["W5.3"])
+
+
+def test_the_networks_as_printed_are_those_of_params_yaml(content: Any) -> None:
+    networks = content["networks"]
+    assert list(networks) == ["W1", "W2", "W3", "W4", "W5"]
+    assert Model.model_validate(networks["W3"]) == ROWS["w3-relu-10"]
+    assert Model.model_validate(networks["W4"]) == ROWS["w4-tanh-16-16"]
 
 
 def test_there_is_one_answer_for_each_claim_in_order(content: Any) -> None:
@@ -166,9 +183,9 @@ def test_a_run_does_not_depend_on_its_process(
     name: str, seed: int, folder: Path, runs: dict[str, list[Run]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    reproductions.images_of.cache_clear()
+    images_of.cache_clear()
     with threadpool_limits(1, user_api="blas"):
-        here = reproductions.train(name, seed)
+        here = train(EXPERIMENTS[name], seed)
     assert (runs[name][seed].trace, runs[name][seed].measured) == (here.trace, here.measured)
 
 
@@ -186,7 +203,7 @@ def test_without_the_ablations_it_says_what_is_missing(
     if content:
         Path("metrics/ablations.json").write_text(content)
     with pytest.raises(UserError, match=r"^metrics/ablations\.json: not "):
-        reproduce.reproduce(SEEDS, processes=1)
+        reproduce.reproduce(ROWS, SEEDS, processes=1)
 
 
 def test_without_a_split_the_program_ends_with_a_message(
@@ -205,4 +222,4 @@ def test_an_error_in_a_process_is_that_of_the_stage(
     write_inputs(digits)
     (splits.directory("kaggle") / "y_test.npy").unlink()
     with pytest.raises(UserError, match=r"y_test\.npy: not there"):
-        reproduce.run_all(SEEDS, processes=1)
+        reproduce.run_all(EXPERIMENTS, SEEDS, processes=1)

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stages.claims.reproductions import END, RATES, SCALES, W4, Evidence, Row, spread
+from stages.claims.answers import Evidence
+from stages.claims.runs import END, RATES, SCALES, Row, lowered_at
 from stages.claims.verdicts import Number
+from stages.claims.words import spread
 from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, Axes, SubFigure
 
 RECIPES = {"mini": ("mini-batches, He's weights", BLUE), "full": ("full batches, as W3 has it", VERMILION)}
@@ -117,6 +119,5 @@ def draw_dip(axes: Axes, evidence: Evidence, claim: Row) -> None:
         axes.plot(run.trace, color=BLUE, linewidth=0.7, alpha=0.7)
     axes.plot(stated["update"], stated["value"] / 100, "d", color=VERMILION, ms=5)
     axes.annotate("claimed", (stated["update"], stated["value"] / 100), (6, -3), textcoords="offset points", color=INK)
-    (lowered,) = W4["schedule"]["at"]
-    axes.axvline(lowered, color=GRAY, linewidth=0.6, linestyle=":")
+    axes.axvline(lowered_at(evidence.runs["w4"][0].row), color=GRAY, linewidth=0.6, linestyle=":")
     axes.set(title="W4.3  dips of the training accuracy", xlabel="update")

@@ -1,7 +1,7 @@
 """From runs over several seeds to a verdict on a claim: intervals of Student's t, and what they say."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -43,6 +43,15 @@ def compare(low: float, high: float, reference: float, below: str, inside: str, 
 
 
 @dataclass(frozen=True)
+class Subject:
+    """What a number is of: the accuracy or the cost, on a part of a split, after so many updates."""
+
+    quantity: str
+    part: str
+    update: int
+
+
+@dataclass(frozen=True)
 class Number:
     """Something measured once for each seed, and what is claimed of it, if anything.
 
@@ -60,6 +69,8 @@ class Number:
         Half a unit of the last digit of the claim.
     testable : bool
         Whether it was measured on the images that the claim is about.
+    subject : Subject, optional
+        What `quantity` says, for programs.
     """
 
     quantity: str
@@ -68,6 +79,7 @@ class Number:
     claimed: float | None = None
     rounding: float = 0.0
     testable: bool = True
+    subject: Subject | None = None
 
     @property
     def interval(self) -> Interval:
@@ -143,12 +155,14 @@ def overall(verdicts: Iterable[str]) -> str:
 def summary(measured: Number | Difference) -> dict[str, Any]:
     """Return what was measured as it goes into a file: its spread over the seeds, the claim if any, the verdict."""
     values, claim = measured.values, {}
+    subject = measured.subject if isinstance(measured, Number) else None
     if isinstance(measured, Number) and measured.claimed is not None:
         claim = {"claimed": round(measured.claimed, DIGITS), "rounding": round(measured.rounding, DIGITS)}
     mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
     spread = {"mean": mean, "sd": sd, "min": min(values), "max": max(values)}
     return {
         "quantity": measured.quantity,
+        **({"subject": asdict(subject)} if subject else {}),
         "unit": measured.unit,
         **claim,
         "seeds": len(values),

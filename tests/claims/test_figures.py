@@ -8,8 +8,9 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure, SubFigure
 
 from stages.claims.figures import draw_claims, draw_curves, draw_dip, draw_dots
-from stages.claims.reproductions import END
+from stages.claims.runs import END
 from stages.claims.verdicts import Number
+from stages.nn.schedules import Steps
 from stages.shared.figures import BLUE, VERMILION
 
 ROWS = [
@@ -27,7 +28,10 @@ def panel() -> SubFigure:
 def measured(accuracies: dict[str, dict[int, list[float]]]) -> Any:
     """Return what has these accuracies by experiment and epoch, as `Evidence` does."""
     runs = {
-        name: [SimpleNamespace(measured=by_epoch, trace=list(by_epoch[END])) for _ in by_epoch[END]]
+        name: [
+            SimpleNamespace(measured=by_epoch, trace=list(by_epoch[END]), row=SimpleNamespace(schedule=Steps([75])))
+            for _ in by_epoch[END]
+        ]
         for name, by_epoch in accuracies.items()
     }
     return SimpleNamespace(runs=runs, accuracies=lambda name, epoch=END: accuracies[name][epoch])

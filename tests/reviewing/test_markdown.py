@@ -78,7 +78,7 @@ def test_metrics_of_every_kind() -> None:
     lines = of_metrics(
         {"metrics/first.json": changes}, "main", {"first": Spread(0.005, 3, 1000), "b": None}, {}
     ).splitlines()
-    assert "| `first` | `note` | MNIST | 5,000 &#42;digits&#42; |  |" in lines
+    assert "| `first` | `note` | MNIST | 5,000 &#42;digits&#42; | |" in lines
     assert "| `first` | `test.accuracy` | 50.00 % | 75.00 % | ↑ 25.00 points, better |" in lines
     assert "| `first` | `train.accuracy` | - | 100.00 % | new |" in lines
     assert "| `first` | `held_out.cross_entropy` | 0.2500 | - | removed |" in lines

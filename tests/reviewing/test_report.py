@@ -13,10 +13,10 @@ from reviewing import recording
 from reviewing import report as module
 from reviewing.report import report
 from reviewing.revisions import WORKSPACE, Revision
-from stages.claims.reproductions import named
+from stages.shared import schema
 from stages.shared.errors import UserError
 from stages.shared.splits import PARTS
-from tests.reviewing.repository import LABELS, Repository
+from tests.reviewing.repository import LABELS, ROOT, Repository
 
 REPORT = Path("report/report.md")
 
@@ -77,9 +77,11 @@ def test_no_change_at_all() -> None:
 def test_a_change_has_its_numbers_in_the_first_table(repository: Repository) -> None:
     claim = {
         "write_up": "W3",
-        "measured": [{"quantity": named("accuracy", "test", 750), "seeds": 5, "sd": 0.05}],
+        "measured": [{"subject": {"quantity": "accuracy", "part": "test", "update": 750}, "seeds": 5, "sd": 0.05}],
     }
-    repository.write("metrics/reproductions.json", json.dumps({"dataset": "MNIST", "claims": [claim]}))
+    networks = {"W3": schema.read(ROOT / "params.yaml")["models"]["w3-relu-10"]}
+    content = {"dataset": "MNIST", "networks": networks, "claims": [claim]}
+    repository.write("metrics/reproductions.json", json.dumps(content))
     repository.train("first", [0], learning_rate=0.2)
     written = text()
     assert rows(written) == [

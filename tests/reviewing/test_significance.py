@@ -9,11 +9,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from reviewing.significance import Paired, Spread, find_spread, pair
-from stages.claims.reproductions import named
 from tests.networks import layer_rows
 from tests.reviewing.repository import ROOT
 
 ROWS: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")["models"]
+NETWORKS = {  # as the reproduce stage writes them
+    "W1": ROWS["w3-relu-10"],
+    "W3": ROWS["w3-relu-10"],
+    "W4": ROWS["w4-tanh-16-16"],
+    "W5": ROWS["w5-relu-128"],
+}
 
 
 @pytest.mark.parametrize(
@@ -59,14 +64,14 @@ def test_margin_has_the_tabulated_quantile_of_t(seeds: int, quantile: float) -> 
 def reproductions(**changes: Any) -> dict[str, Any]:
     """Return what the reproduce stage writes, with numbers made up, for three times in the training of W3's network."""
     numbers = [
-        {"quantity": named("accuracy", part, update), "unit": "share", "seeds": 5, "sd": sd}
+        {"subject": {"quantity": "accuracy", "part": part, "update": update}, "unit": "share", "seeds": 5, "sd": sd}
         for part, update, sd in (("test", 500, 0.02), ("train", 750, 0.03), ("test", 750, 0.01), ("test", 1500, 0.04))
     ]
     claims = [
         {"id": "W3.1", "write_up": "W3", "measured": numbers},
         {"id": "W4.1", "write_up": "W4", "measured": [numbers[2] | {"sd": 0.5}]},
     ]
-    return {"dataset": "MNIST", "claims": claims} | changes
+    return {"dataset": "MNIST", "networks": NETWORKS, "claims": claims} | changes
 
 
 @pytest.mark.parametrize(
@@ -104,11 +109,13 @@ def test_no_spread_without_a_row_or_a_measurement_or_on_other_data() -> None:
 
 
 def test_networks_of_the_write_ups_are_recognized_in_params_yaml() -> None:
+    subject = {"quantity": "accuracy", "part": "test", "update": 100}
     measured = [
-        {"write_up": write_up, "measured": [{"quantity": named("accuracy", "test", 100), "seeds": 2, "sd": sd}]}
+        {"write_up": write_up, "measured": [{"subject": subject, "seeds": 2, "sd": sd}]}
         for write_up, sd in (("W1", 1.0), ("W4", 4.0), ("W5", 5.0))
     ]
-    found = {name: find_spread(row, "MNIST", {"dataset": "MNIST", "claims": measured}) for name, row in ROWS.items()}
+    content = reproductions(claims=measured)
+    found = {name: find_spread(row, "MNIST", content) for name, row in ROWS.items()}
     assert {name: spread and spread.deviation for name, spread in found.items()} == {
         "w3-relu-10": 1.0,
         "w1-relu-10": 1.0,

@@ -8,38 +8,37 @@ import pytest
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
-from stages.claims import reproductions
-from stages.claims.reproductions import (
-    BATCHES,
+from stages.claims.answers import Evidence, answer, largest_fall, product_difference
+from stages.claims.runs import (
     END,
-    EXPERIMENTS,
+    IMAGES,
     NETWORKS,
     RATES,
     SCALES,
-    W3,
-    W4,
-    W5,
-    Evidence,
     Experiment,
     Run,
     Speed,
-    answer,
     compare_speed,
+    compared,
     draw,
+    experiments,
     gather,
-    largest_fall,
-    product_difference,
+    images_of,
     train,
 )
 from stages.claims.verdicts import Difference, Number
 from stages.nn.layer import Start
+from stages.nn.schedules import Constant
 from stages.nn.training import evaluate
-from stages.shared import models, parameters, splits
+from stages.shared import models, schema, splits
+from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
-from stages.shared.parameters import Model
+from stages.shared.parameters import Model, Parameters
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = {claim["id"]: claim for claim in YAML(typ="safe").load(ROOT / "stages/claims/write_ups.yaml")["claims"]}
+ROWS = Parameters.model_validate(schema.read(ROOT / "params.yaml")).models
+EXPERIMENTS = experiments(ROWS)
 PARTS = {"train": 60, "validation": 10, "held_out": 20, "test": 30}
 
 
@@ -63,10 +62,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     write_split("kaggle", PARTS)
     write_split("standard", {"train": 60, "test": 30})
-    reproductions.images_of.cache_clear()
+    images_of.cache_clear()
     with threadpool_limits(1, user_api="blas"):
         yield tmp_path
-    reproductions.images_of.cache_clear()
+    images_of.cache_clear()
 
 
 def numbers(part: tuple[Any, Any]) -> list[int]:
@@ -95,14 +94,15 @@ def test_a_split_that_holds_nothing_out_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("name", ["w4", "mini 10"])
 def test_a_run_can_be_repeated_and_depends_on_the_seed(name: str) -> None:
-    first, again, other = train(name, 0), train(name, 0), train(name, 1)
+    first, again, other = train(EXPERIMENTS[name], 0), train(EXPERIMENTS[name], 0), train(EXPERIMENTS[name], 1)
     assert (first.trace, first.measured) == (again.trace, again.measured)
     assert first.trace != other.trace
-    assert not np.array_equal(first.parameters["W1"], other.parameters["W1"])
+    W, of_other = (next(iter(run.parameters.values())) for run in (first, other))
+    assert not np.array_equal(W, of_other)
 
 
 def test_a_run_is_measured_at_its_marks_and_at_its_end() -> None:
-    run = train("w3", 0)
+    run = train(EXPERIMENTS["w3"], 0)
     assert list(run.measured) == [*EXPERIMENTS["w3"].marks, END]
     assert len(run.trace) == 750
     assert run.measured[750] == run.measured[END]
@@ -113,15 +113,14 @@ def test_a_run_is_measured_at_its_marks_and_at_its_end() -> None:
 
 @pytest.mark.parametrize("name", ["w4", "mini 10-10", "softmax regression"])
 def test_the_trained_network_can_be_had_back(name: str) -> None:
-    run = train(name, 0)
+    run = train(EXPERIMENTS[name], 0)
     loaded = splits.load_part(run.row.split, "test")
     assert loaded is not None
     assert evaluate(run.network(), *loaded) == run.measured[END]["test"]
 
 
-def test_a_run_that_diverges_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(EXPERIMENTS, "wild", Experiment(W5 | {"learning_rate": 1e30}))
-    run = train("wild", 0)
+def test_a_run_that_diverges_is_measured_too() -> None:
+    run = train(Experiment(EXPERIMENTS["w5"].row | {"learning_rate": 1e30}), 0)
     assert run.diverged is not None
     assert run.measured[END]["test"][1] <= 0.5
 
@@ -135,25 +134,50 @@ def test_one_run_of_w3_gives_its_recipe_cut_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "printed"),
+    ("name", "experiment", "updates"),
     [
-        ("w1-relu-10", W3 | {"updates": 500}),
-        ("w2-relu-10", W3 | {"updates": 500}),
-        ("w3-relu-10", W3),
-        ("w4-tanh-16-16", W4),
-        ("w5-relu-128", W5),
-        ("w5-relu-128-mini-batch", W5 | BATCHES),
+        ("w1-relu-10", "w3", 500),
+        ("w2-relu-10", "w3", 500),
+        ("w3-relu-10", "w3", 750),
+        ("w4-tanh-16-16", "w4", 150),
+        ("w5-relu-128", "w5", 100),
+        ("w5-relu-128-mini-batch", "w5 mini-batches", None),
     ],
 )
-def test_the_networks_are_those_of_params_yaml(
-    name: str, printed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)
-    row = parameters.load().models[name]
-    reproduced = Model.model_validate(printed | {"seed": row.seed})
+def test_the_networks_are_those_of_params_yaml(name: str, experiment: str, updates: int | None) -> None:
+    row = ROWS[name]
     if row.batch_size is None and row.epochs:  # a full-batch update is an epoch
         row = row.model_copy(update={"updates": row.epochs, "epochs": None})
-    assert row == reproduced
+    reproduced = Model.model_validate(EXPERIMENTS[experiment].row)
+    assert row == reproduced.model_copy(update={"updates": updates})
+
+
+def test_a_network_that_is_not_in_params_yaml_is_named() -> None:
+    rows = {name: row for name, row in ROWS.items() if name != "w4-tanh-16-16"}
+    with pytest.raises(UserError, match=r"^params\.yaml: models has no 'w4-tanh-16-16', .*; put its row back$"):
+        experiments(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("w3-relu-10", {"updates": 100}, r"updates \(or epochs\) must be at least 750, not 100"),
+        ("w5-relu-128", {"split": "mine"}, "split must be one of kaggle, standard, not 'mine'"),
+        ("w5-relu-128", {"batch_size": 32}, "batch_size must be null, not 32"),
+        ("w4-tanh-16-16", {"schedule": Constant()}, "schedule must be steps, with one update in `at`"),
+    ],
+)
+def test_a_row_that_the_claims_cannot_be_tested_with_is_named(name: str, change: dict[str, Any], words: str) -> None:
+    changed = ROWS[name].model_copy(update=change)
+    with pytest.raises(UserError, match=rf"^params\.yaml: models\.{name}\.{words}, since "):
+        experiments(ROWS | {name: changed})
+
+
+def test_another_rate_is_tried_as_it_stands() -> None:
+    changed = experiments(ROWS | {"w3-relu-10": ROWS["w3-relu-10"].model_copy(update={"learning_rate": 0.3})})
+    assert {name for name, experiment in changed.items() if experiment.row != EXPERIMENTS[name].row} == {
+        name for name in EXPERIMENTS if not name.startswith(("w4", "w5", "scale", "rate"))
+    } - {"full rmsprop", "full adam", "full momentum", "mini momentum", "mini rmsprop", "mini adam"}
 
 
 def test_every_claimed_number_is_measured() -> None:
@@ -177,8 +201,8 @@ def test_the_largest_fall_is_measured_from_the_best_before(trace: list[float], u
 
 def test_the_product_of_its_matrices_is_a_linear_network_and_no_other() -> None:
     X = np.random.default_rng(0).random((784, 20), np.float32)
-    assert product_difference(train("linear", 0), X) < 1e-12
-    assert product_difference(train("mini 10", 0), X) > 1e-3
+    assert product_difference(train(EXPERIMENTS["linear"], 0), X) < 1e-12
+    assert product_difference(train(EXPERIMENTS["mini 10"], 0), X) > 1e-3
 
 
 def test_a_ratio_of_times_is_compared_with_the_claim() -> None:
@@ -214,7 +238,14 @@ def evidence(changes: dict[str, list[Run]], **others: Any) -> Evidence:
     runs = {name: [made(name, accuracy) for accuracy in (0.6, 0.61, 0.62)] for name in EXPERIMENTS}
     runs |= {"full 10": runs["w3"]} | changes
     drawn = np.zeros((784, 4), np.float32), np.array([7, 7, 7, 1])
-    given: dict[str, Any] = {"runs": runs, "ablations": {}, "drawn": drawn, "speed": Speed(10, True, False)}
+    on = {split: compared(split) for split in IMAGES}
+    given: dict[str, Any] = {
+        "runs": runs,
+        "compared": on,
+        "ablations": {},
+        "drawn": drawn,
+        "speed": Speed(10, True, False),
+    }
     return Evidence(**(given | others))
 
 

@@ -1,0 +1,1 @@
+"""What the write-ups get wrong and what they rightly warn of, each run with and without."""
