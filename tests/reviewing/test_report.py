@@ -128,8 +128,11 @@ def test_a_network_that_is_only_written_in_another_form_is_the_same(repository: 
 
 
 def test_another_network_than_that_of_the_old_form_is_shown_by_its_layers(repository: Repository) -> None:
-    claim = {"write_up": "W3", "measured": [{"quantity": named("accuracy", "test", 750), "seeds": 5, "sd": 0.05}]}
-    repository.write("metrics/reproductions.json", json.dumps({"dataset": "MNIST", "claims": [claim]}))
+    subject = {"quantity": "accuracy", "part": "test", "update": 750}
+    claim = {"write_up": "W3", "measured": [{"subject": subject, "seeds": 5, "sd": 0.05}]}
+    networks = {"W3": schema.read(ROOT / "params.yaml")["models"]["w3-relu-10"]}
+    content = {"dataset": "MNIST", "networks": networks, "claims": [claim]}
+    repository.write("metrics/reproductions.json", json.dumps(content))
     commit_in_the_old_form(repository)
     affine, relu, last = repository.row["layers"]
     repository.train("first", [0], layers=[affine | {"units": 32}, relu, {"name": "dropout", "rate": 0.5}, last])
