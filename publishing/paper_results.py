@@ -19,8 +19,10 @@ from publishing.markup import literal, table
 from publishing.markup import typeset as plain
 from publishing.measurements import Ablations, Benchmarks, Gradients, Metrics, Quantity, Reproductions
 from stages.shared.errors import UserError
+from stages.shared.mnist import FORM
 from stages.shared.parameters import Model, Parameters, describe_network
 from stages.shared.parameters import load as load_parameters
+from stages.shared.splits import FOR_ANY_IMAGES
 from tools.check_gradients import compare_at_random
 
 REQUIREMENTS = Path("requirements/run.txt")
@@ -45,10 +47,15 @@ def load() -> Measurements:
     Raises
     ------
     UserError
-        If a file is missing, is not what its stage writes or is of another run; the message names the command that
-        makes it.
+        If a file is missing, is not what its stage writes or is of another run, or the data are not digits; the message
+        names the command that helps.
     """
     parameters = load_parameters()
+    if tuple(parameters.data.classes) != FORM.classes:
+        raise UserError(
+            f"the paper is about MNIST's digits, and params.yaml has {parameters.data.name} with the classes "
+            f"{', '.join(parameters.data.classes)}; run `{FOR_ANY_IMAGES}`, which trains, measures and draws all models"
+        )
     measurements.check_one_run(leftovers=True)
     return Measurements(
         parameters,

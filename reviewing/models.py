@@ -1,5 +1,6 @@
 """A model of params.yaml in two revisions, by what the stages leave in git of it."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ import pandas as pd
 
 from reviewing.revisions import Comparison, Revision
 from reviewing.significance import Paired, pair
-from stages.shared.mnist import CLASSES
+from stages.shared.errors import UserError
 
 OTHER_DATA, OTHER_TEST_IMAGES = "other data", "other test images"
 
@@ -62,8 +63,14 @@ class Results:
             case _:
                 self.accuracy = None
         self.predictions: pd.DataFrame | None = revision.table(predictions, ["label", "predicted"])
-        counts = revision.table(confusion, ["count"], CLASSES**2)
-        self.confusion = None if counts is None else counts["count"].to_numpy().reshape(CLASSES, CLASSES)
+        counts = revision.table(confusion, ["count"])
+        classes = 0 if counts is None else math.isqrt(len(counts))
+        if counts is not None and (not classes or classes**2 != len(counts)):
+            raise UserError(
+                f"{confusion} in {revision.name}: not what belongs there ({len(counts)} rows are not one for each pair "
+                "of classes); mend it there and commit it"
+            )
+        self.confusion = None if counts is None else counts["count"].to_numpy().reshape(classes, classes)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def draw(models: Sequence[Model], base: str, folder: Path) -> tuple[dict[str, Pi
             except UserError as error:
                 split = model.after.row["split"]
                 missing.append(
-                    f"The digits of {markdown.code(model.name)} are not drawn. {error}. For the images alone it is "
+                    f"The images of {markdown.code(model.name)} are not drawn. {error}. For the images alone it is "
                     f"`dvc repro preprocess@{split}`, or `dvc pull data/splits/{split}` from a remote."
                 )
     for png in folder.glob("*.png"):
@@ -96,7 +96,9 @@ def _draw_confusion(model: Model, base: str, folder: Path) -> Pictures:
     if not np.array_equal(before.sum(axis=1), after.sum(axis=1)):  # not the same images
         return []
     name = f"{model.name}-confusion"
-    draw_confusion(folder / name, model.name, (base, WORKSPACE), (before, after))
+    named = parameters.load().data.classes
+    classes = named if len(named) == len(after) else list(map(str, range(len(after))))
+    draw_confusion(folder / name, model.name, (base, WORKSPACE), (before, after), classes)
     return [(f"{model.name}: confusion matrices and their difference", f"{name}.png")]
 
 
@@ -109,8 +111,10 @@ def _draw_digits(model: Model, base: str, folder: Path) -> Pictures:
         folder_of_split = splits.directory(model.after.row["split"])
         raise UserError(f"{folder_of_split}: has other test images than the predictions; run `dvc repro`")
     name = f"{model.name}-digits"
-    draw_digits(folder / name, model.name, X, before["predicted"].to_numpy(), after["predicted"].to_numpy(), paired)
-    return [(f"{model.name}: digits that {base} or the workspace alone gets right", f"{name}.png")]
+    form = splits.load_description(model.after.row["split"]).form
+    was, now = (table["predicted"].to_numpy() for table in (before, after))
+    draw_digits(folder / name, model.name, X, was, now, paired, form)
+    return [(f"{model.name}: images that {base} or the workspace alone gets right", f"{name}.png")]
 
 
 def report(base: str) -> None:

@@ -107,9 +107,9 @@ def ablate(lengths: Lengths | None = None) -> None:
     Raises
     ------
     UserError
-        If the split is not what it should be.
+        If the split is not what it should be, or is of other images than digits.
     """
-    description, part = splits.load_description(SPLIT), splits.load_part(SPLIT, "train")
+    description, part = splits.require_mnist(SPLIT), splits.load_part(SPLIT, "train")
     if part is None:
         raise UserError(f"{splits.directory(SPLIT)}: no training part; raise splits.{SPLIT}.images in params.yaml")
     setup = Setup(*part, lengths or Lengths())

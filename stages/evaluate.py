@@ -17,7 +17,6 @@ from stages.nn.training import BLOCK
 from stages.shared import models, parameters, splits
 from stages.shared.artifacts import replacing, write_json
 from stages.shared.errors import UserError, run
-from stages.shared.mnist import CLASSES
 from stages.shared.schema import named_row
 
 # Which part to look at by class and by image: the first of these that the split has.
@@ -50,9 +49,9 @@ def summary(Z: Array, y: Labels) -> dict[str, Any]:
     }
 
 
-def confusion_matrix(y: Labels, predicted: Labels) -> NDArray[np.int64]:
+def confusion_matrix(y: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
     """Return how often each class (row) was predicted as each class (column), from two arrays of shape (m,)."""
-    return np.bincount(CLASSES * y + predicted, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+    return np.bincount(classes * y + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def precision_recall(confusion: NDArray[np.int64]) -> dict[str, list[float | None]]:
@@ -90,6 +89,7 @@ def evaluate(name: str) -> None:
     if split.dataset != dataset:
         folder = splits.directory(row.split)
         raise UserError(f"{path}: trained on {dataset!r}, but {folder} holds {split.dataset!r}; run `dvc repro`")
+    splits.require_form(row.split, model.form)
     measured: dict[str, tuple[Array, Labels]] = {}
     for part in splits.PARTS:
         loaded = splits.load_part(row.split, part)
@@ -99,7 +99,7 @@ def evaluate(name: str) -> None:
 
     detailed = next(part for part in DETAILED if part in measured)
     Z, y = measured[detailed]
-    confusion = confusion_matrix(y, Z.argmax(axis=0))
+    confusion = confusion_matrix(y, Z.argmax(axis=0), len(Z))
     metrics = {part: summary(*measured[part]) if part in measured else None for part in splits.PARTS}
     metrics[detailed] = summary(Z, y) | precision_recall(confusion)
     write_json(Path("metrics") / f"{name}.json", {"dataset": dataset, **metrics, "notes": split.notes})

@@ -1,6 +1,6 @@
 """Draw how a model learned, what it learned and what it gets wrong: `python -m stages.plot MODEL`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,31 @@ from stages.nn.arrays import Array
 from stages.shared import models, parameters, splits
 from stages.shared.artifacts import missing, read_json, replacing
 from stages.shared.errors import UserError, run
-from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, SubFigure, drawing, show_tiles
-from stages.shared.mnist import CLASSES
+from stages.shared.figures import (
+    BLUE,
+    GRAY,
+    INK,
+    LIGHT_GRAY,
+    PERCENT,
+    VERMILION,
+    SubFigure,
+    as_images,
+    drawing,
+    literal,
+    shortened,
+    show_tiles,
+)
+from stages.shared.mnist import Form
 from stages.shared.schema import named_row
 
 SHOWN_IMAGES = 15
 SHOWN_UNITS = 64
+ROOMY = 15  # as many classes as a confusion matrix of usual size has room for
+LONGEST = 12  # characters of a class below an image
 PARTS = {"test": "test", "held_out": "held-out", "validation": "validation", "train": "training"}
 
 HISTORY = dict.fromkeys(("update", "loss", "accuracy", "validation_loss", "validation_accuracy"), float)
 CONFUSION = dict.fromkeys(("actual", "predicted", "count"), int)
-PREDICTIONS = {"label": int, "predicted": int, **{f"p{k}": float for k in range(CLASSES)}}
 
 
 def read_table(path: Path, columns: Mapping[str, type], rows: int | None = None) -> pd.DataFrame:
@@ -45,7 +59,7 @@ def read_table(path: Path, columns: Mapping[str, type], rows: int | None = None)
         raise UserError(f"{path}: not the table that belongs here ({error}); delete it and run `dvc repro`") from None
 
 
-def read_detailed(path: Path) -> tuple[str, dict[str, Any]]:
+def read_detailed(path: Path, classes: int) -> tuple[str, dict[str, Any]]:
     """Return the part of the split with precision and recall in metrics/<model>.json, and all that stands there of it.
 
     Raises
@@ -61,7 +75,7 @@ def read_detailed(path: Path) -> tuple[str, dict[str, Any]]:
                 "interval": [float(), float()],
                 "precision": [*precision],
                 "recall": [*recall],
-            } if len(precision) == len(recall) == CLASSES:
+            } if len(precision) == len(recall) == classes:
                 return part, metrics[part]
     raise UserError(f"{path}: not the metrics of a model; delete it and run `dvc repro`")
 
@@ -87,36 +101,58 @@ def draw_curves(figure: SubFigure, history: pd.DataFrame) -> None:
     accuracy_axes.yaxis.set_major_formatter(PERCENT)
 
 
-def draw_confusion(figure: SubFigure, counts: NDArray[np.int64], precision: list[Any], recall: list[Any]) -> None:
+def confusion_size(classes: Sequence[str]) -> tuple[float, float]:
+    """Return width and height in inches of a figure in which a confusion matrix can be read."""
+    more = 0.3 * len(classes) - 4.8 if len(classes) > ROOMY else 0.0
+    more += 0.07 * (max(map(len, classes)) - 1)
+    return 7 + more, 6.4 + more
+
+
+def draw_confusion(
+    figure: SubFigure,
+    counts: NDArray[np.int64],
+    precision: list[Any],
+    recall: list[Any],
+    classes: Sequence[str],
+) -> None:
     """Draw a confusion matrix with precision and recall; the color of an error is its share of the actual class.
 
-    The diagonal has no part in the color scale: it would leave the errors all alike.
+    The diagonal has no part in the color scale: it would leave the errors all alike. With many classes, counts of 0 are
+    left out.
     """
+    many, named = len(classes) > ROOMY, max(map(len, classes)) > 2
+    size = 5.5 if many else None
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    errors = np.ma.masked_array(shares, np.eye(CLASSES, dtype=bool))
+    errors = np.ma.masked_array(shares, np.eye(len(classes), dtype=bool))
     highest = max(errors.max(), 0.01)
     axes = figure.subplots()
     axes.set_facecolor(LIGHT_GRAY)
-    edges = np.arange(CLASSES + 1) - 0.5
+    edges = np.arange(len(classes) + 1) - 0.5
     cells = axes.pcolormesh(edges, edges, errors, cmap="Oranges", vmin=0, vmax=highest)
-    axes.set(aspect="equal", ylim=(CLASSES - 0.5, -0.5))
-    center: dict[str, Any] = {"ha": "center", "va": "center"}
+    axes.set(aspect="equal", ylim=(len(classes) - 0.5, -0.5))
+    center: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size}
     for (actual, predicted), count in np.ndenumerate(counts):
+        if many and not count:
+            continue
         dark = actual != predicted and shares[actual, predicted] > 0.66 * highest
         color = "white" if dark else INK if count else GRAY
         axes.text(
             predicted, actual, f"{count:,}", color=color, weight="bold" if actual == predicted else None, **center
         )
-    for k in range(CLASSES):
-        axes.text(k, CLASSES, "" if precision[k] is None else f"{precision[k]:.1%}", **center)
-        axes.text(CLASSES, k, "" if recall[k] is None else f"{recall[k]:.1%}", **center)
-    axes.text(-0.8, CLASSES, "precision", ha="right", va="center", color=GRAY)
-    axes.text(CLASSES, -0.8, "recall", color=GRAY, **center)
-    axes.set(xlabel="predicted", ylabel="actual", xticks=range(CLASSES), yticks=range(CLASSES))
+    end = len(classes) + (0.3 if many else 0)
+    for k in range(len(classes)):
+        axes.text(k, end, "" if precision[k] is None else f"{precision[k]:.1%}", rotation=90 if many else 0, **center)
+        axes.text(end, k, "" if recall[k] is None else f"{recall[k]:.1%}", **center)
+    axes.text(-0.8, end, "precision", ha="right", va="center", color=GRAY)
+    axes.text(end, -0.8, "recall", color=GRAY, ha="center", va="bottom" if named else "center", rotation=90 * named)
+    axes.set(xlabel="predicted", ylabel="actual", xticks=range(len(classes)), yticks=range(len(classes)))
+    names = [literal(name) for name in classes]
+    axes.set_xticklabels(names, rotation=90 * named)
+    axes.set_yticklabels(names)
     axes.xaxis.set_label_position("top")
     axes.xaxis.labelpad = 8
     axes.xaxis.tick_top()
-    axes.tick_params(length=0, labelsize=9)
+    axes.tick_params(length=0, labelsize=7 if many else 9)
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(cells, format=PERCENT, shrink=0.6, aspect=30)
     assert bar.solids is not None
@@ -124,10 +160,24 @@ def draw_confusion(figure: SubFigure, counts: NDArray[np.int64], precision: list
     bar.set_label("errors, as a share of the actual class")
 
 
-def draw_predictions(figure: SubFigure, X: Array, predictions: pd.DataFrame) -> None:
-    """Draw the first images of X, of shape (784, m), and the most confident errors, with prediction and probability."""
+def draw_predictions(figure: SubFigure, X: Array, predictions: pd.DataFrame, form: Form) -> None:
+    """Draw the first images of X and the most confident errors, each with prediction and probability.
+
+    Parameters
+    ----------
+    figure : SubFigure
+        Where to.
+    X : ndarray
+        Shape (features, m).
+    predictions : DataFrame
+        Columns label, predicted and those of `probabilities`, a row for each image.
+    form : Form
+        Of the images.
+    """
     wrong = predictions["label"] != predictions["predicted"]
-    probability = predictions[[f"p{k}" for k in range(CLASSES)]].max(axis=1)
+    probability = predictions[probabilities(form)].max(axis=1)
+    names = [shortened(name, LONGEST) for name in form.classes]
+    apart = has_names(form)
     confident = probability[wrong].sort_values(ascending=False, kind="stable").index[:SHOWN_IMAGES]
     first = predictions.index[:SHOWN_IMAGES]
     halves = (
@@ -140,12 +190,24 @@ def draw_predictions(figure: SubFigure, X: Array, predictions: pd.DataFrame) -> 
     for axes, (heading, shown) in zip(figure.subplots(1, 2, gridspec_kw={"wspace": 0.06}), halves, strict=True):
         labels = []
         for k in shown:
-            truth = f", not {predictions['label'][k]}" if wrong[k] else ""
-            labels.append(f"{predictions['predicted'][k]}{truth}\n{probability[k]:.1%}")
+            truth = f"{chr(10) if apart else ', '}not {names[predictions['label'][k]]}" if wrong[k] else ""
+            labels.append(f"{names[predictions['predicted'][k]]}{truth}\n{probability[k]:.1%}")
         axes.set_title(heading, fontsize=9)
         axes.set_axis_off()
         if labels:
-            show_tiles(axes, X.T[shown], labels, list(wrong[shown]), columns=5, room=18, cmap="gray_r", vmin=0, vmax=1)
+            images = as_images(X[:, shown], form.shape)
+            room = 26 if apart else 18
+            show_tiles(axes, images, labels, list(wrong[shown]), columns=5, room=room, cmap="gray_r", vmin=0, vmax=1)
+
+
+def probabilities(form: Form) -> list[str]:
+    """Return the columns of the table of predictions that hold probabilities."""
+    return [f"p{k}" for k in range(len(form.classes))]
+
+
+def has_names(form: Form) -> bool:
+    """Return whether two names of classes side by side are too long to stand below an image."""
+    return max(map(len, form.classes)) > 2
 
 
 def draw_weights(figure: SubFigure, W: Array, labels: list[str], columns: int) -> None:
@@ -163,7 +225,8 @@ def describe_pictures(model: models.Trained, count: int) -> tuple[str, list[str]
     Units that return the logits are the classes.
     """
     if len(model.network.layers) == 1:
-        return f"Weights of the {count} classes", [f"class {name}" for name in model.form.classes]
+        names = [shortened(name, LONGEST) for name in model.form.classes]
+        return f"Weights of the {count} classes", [f"class {name}" for name in names]
     which = f"{count}" if count <= SHOWN_UNITS else f"first {SHOWN_UNITS} of {count}"
     return f"Weights of the {which} units of the first layer", [f"unit {k}" for k in range(1, 1 + count)]
 
@@ -178,17 +241,21 @@ def plot(name: str) -> None:
     """
     file = f"{name}.csv"
     model = models.load(Path("models") / f"{name}.npz")
-    row, dataset = model.row, model.dataset
+    row, dataset, form = model.row, model.dataset, model.form
+    splits.require_form(row.split, form)
     notes = splits.load_description(row.split).notes
-    part, measured = read_detailed(Path("metrics") / f"{name}.json")
+    part, measured = read_detailed(Path("metrics") / f"{name}.json", len(form.classes))
     loaded = splits.load_part(row.split, part)
     if loaded is None:
         folder = splits.directory(row.split)
         raise UserError(f"{folder}: has no part {part}, of which there are metrics; run `dvc repro`")
     X, _ = loaded
     history = read_table(Path("metrics/history") / file, HISTORY)
-    confusion = read_table(Path("metrics/confusion") / file, CONFUSION, rows=CLASSES**2)
-    predictions = read_table(Path("predictions") / file, PREDICTIONS, rows=X.shape[1])
+    confusion = read_table(Path("metrics/confusion") / file, CONFUSION, rows=len(form.classes) ** 2)
+    columns_read = {"label": int, "predicted": int, **dict.fromkeys(probabilities(form), float)}
+    predictions = read_table(Path("predictions") / file, columns_read, rows=X.shape[1])
+    if not predictions[["label", "predicted"]].isin(range(len(form.classes))).all(axis=None):
+        raise UserError(f"predictions/{file}: has a class that is none of the {form}; delete it and run `dvc repro`")
 
     images = f"the {X.shape[1]:,} {PARTS[part]} images"
     low, high = measured["interval"]
@@ -208,13 +275,13 @@ def plot(name: str) -> None:
 
         with draw("curves", 7, 3.2) as figure:
             draw_curves(figure, history)
-        with draw("confusion", 7, 6.4) as figure:
-            counts = confusion["count"].to_numpy().reshape(CLASSES, CLASSES)
-            draw_confusion(figure, counts, measured["precision"], measured["recall"])
-        with draw("predictions", 7, 3.7) as figure:
-            draw_predictions(figure, X, predictions)
+        with draw("confusion", *confusion_size(form.classes)) as figure:
+            counts = confusion["count"].to_numpy().reshape(len(form.classes), len(form.classes))
+            draw_confusion(figure, counts, measured["precision"], measured["recall"], form.classes)
+        with draw("predictions", *((10, 6) if has_names(form) else (7, 3.7))) as figure:
+            draw_predictions(figure, X, predictions, form)
         if pictures is not None:
-            shown = pictures[:SHOWN_UNITS, :, :, 0]
+            shown = pictures[:SHOWN_UNITS].mean(axis=3)
             columns = 5 if len(shown) <= 10 else 8
             with draw("weights", 7, 0.6 + 7 * -(-len(shown) // columns) / columns) as figure:
                 draw_weights(figure, shown, names[: len(shown)], columns)

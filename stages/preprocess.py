@@ -1,7 +1,7 @@
 """Divide, normalize and transpose the images of a split: `python -m stages.preprocess SPLIT`."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from stages.shared import splits
 from stages.shared.artifacts import missing, read_json, replacing, write_json
 from stages.shared.errors import UserError, run
-from stages.shared.mnist import FALLBACK, FILES, OWN, PIXELS, RAW, SOURCE, Defect, Digits, read_csv, read_digits
-from stages.shared.schema import Split, load_data, load_split, named_row
+from stages.shared.mnist import FALLBACK, FILES, FORM, OWN, RAW, SOURCE, Defect, Examples, Form, read_csv, read_idx
+from stages.shared.schema import Data, Split, load_data, load_split, named_row
 
 MNIST_TRAINING, MNIST_TEST = 60_000, 10_000
 FALLBACK_SEED = 0
+PAIRS = FILES[:2], FILES[2:]
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ class Source:
     ----------
     label : str
         Which data set it is.
-    training : Digits
-        Images (count, 784) and labels (count,) that parts for training are drawn from.
-    test : Digits or None
+    training : Examples
+        Images (count, height, width, channels) and labels (count,) that parts for training are drawn from.
+    test : Examples or None
         The official test images in their own order, or None where these could be among the training images.
     whole : int or None
         How many training images there are where these stand for all; None if they are all.
@@ -36,14 +37,14 @@ class Source:
     """
 
     label: str
-    training: Digits
-    test: Digits | None
+    training: Examples
+    test: Examples | None
     whole: int | None
     notes: list[str]
 
 
-def read_source(source: str) -> Source:
-    """Return the images of `source`: data/raw, or the path of a Kaggle CSV.
+def read_source(source: str, data: Data) -> Source:
+    """Return the images of `source`: data/raw, or the path of a CSV.
 
     Raises
     ------
@@ -51,14 +52,25 @@ def read_source(source: str) -> Source:
         If a file is missing or is not what it should be; the message says what to do about it.
     """
     if Path(source) != RAW:
+        examples = _upright(_read_own(Path(source), data.labels), data)
+        if Form(examples[0].shape[1:], tuple(data.classes)) != FORM:
+            return Source("{data.name}, CSV", examples, None, None, ["No test part: a CSV has none."])
         note = (
             "No test part: the rows of a Kaggle train.csv come from all 70,000 MNIST images, "
             "so the official test images can be among those trained on."
         )
-        return Source("{data.name}, Kaggle train.csv", _read_own(Path(source)), None, None, [note])
+        return Source("{data.name}, Kaggle train.csv", examples, None, None, [note])
     match read_json(SOURCE):
         case {"dataset": str(label), "fallback": False}:
-            training, test = (_read_fetched(RAW / FILES[first], RAW / FILES[first + 1]) for first in (0, 2))
+            training, test = (
+                _upright(_read_fetched(RAW / images, RAW / labels, data), data) for images, labels in PAIRS
+            )
+            if training[0].shape[1:] != test[0].shape[1:]:
+                sizes = " and of ".join(" x ".join(map(str, images.shape[1:])) for images, _ in (training, test))
+                raise UserError(
+                    f"{RAW}: training and test images differ, they are of {sizes} (height, width, channels); "
+                    "let data.mirrors and data.sha256 in params.yaml name files of one set"
+                )
             return Source(label, training, test, None, [])
         case {"dataset": str(label), "fallback": True}:
             digits = _read_fallback()
@@ -71,30 +83,35 @@ def read_source(source: str) -> Source:
     raise UserError(f"{SOURCE}: not what the fetch stage writes; delete it and run `dvc repro`")
 
 
-def _read_own(path: Path) -> Digits:
+def _upright(examples: Examples, data: Data) -> Examples:
+    images, labels = examples
+    return images.swapaxes(1, 2) if data.transposed else images, labels
+
+
+def _read_own(path: Path, labels: range) -> Examples:
     if path.exists() and not any(Path(f"{part}.dvc").exists() for part in (path, *path.parents)):
         raise UserError(
             f"{path}: DVC does not know it, so queued experiments and clones would lack it; "
             f"run `dvc add {path}` and `git add {OWN}`"
         )
     try:
-        return read_csv(path)
+        return read_csv(path, labels=labels)
     except Defect as error:
         raise UserError(
-            f"{error}; put the train.csv of Kaggle's digit-recognizer there and run `dvc add {path}`, "
+            f"{error}; put a right file there, such as the train.csv of Kaggle's digit-recognizer, and run "
+            f"`dvc add {path}`, "
             f"or set the split's source to {RAW}"
         ) from None
 
 
-def _read_fetched(images: Path, labels: Path) -> Digits:
+def _read_fetched(images: Path, labels: Path, data: Data) -> Examples:
     try:
-        digits = read_digits(images, labels)
-        if not len(digits[1]):
+        examples = read_idx(images, labels, data.labels)
+        if not len(examples[1]):
             raise Defect(f"{images}: has no images")
-        return digits
+        return examples
     except Defect as error:
-        sums = load_data().sha256
-        changed = [path for path in (images, labels) if path.exists() and _sha256(path) != sums[path.name]]
+        changed = [path for path in (images, labels) if path.exists() and _sha256(path) != data.sha256[path.name]]
         remedy = (
             f"delete {' and '.join(map(str, changed))} and run `dvc repro`, which fetches anew"
             if changed
@@ -109,7 +126,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_fallback() -> Digits:
+def _read_fallback() -> Examples:
     path = RAW / FALLBACK
     if not path.exists():
         raise missing(path)
@@ -119,7 +136,7 @@ def _read_fallback() -> Digits:
         raise UserError(f"{error}; delete it and run `dvc repro`, which makes it again") from None
 
 
-def divide_fallback(digits: Digits, rng: np.random.Generator) -> tuple[Digits, Digits]:
+def divide_fallback(digits: Examples, rng: np.random.Generator) -> tuple[Examples, Examples]:
     """Return the digits, shuffled, as training and test images in the proportion of MNIST's own."""
     images, labels = digits
     order = rng.permutation(len(labels))
@@ -162,9 +179,10 @@ def draw(split: Split, available: int, whole: int | None, rng: np.random.Generat
 
 
 def write_part(folder: Path, part: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-    """Write m images (m, 784) as X, float32 in [0, 1], (784, m) in Fortran order, and their labels as y, (m,)."""
-    X = np.empty((len(images), PIXELS), np.float32)
-    np.divide(images, np.float32(255), out=X)
+    """Write m images as X, float32 in [0, 1], (features, m) in Fortran order, and their labels as y, (m,)."""
+    rows = images.reshape(len(images), -1)
+    X = np.empty(rows.shape, np.float32)
+    np.divide(rows, np.float32(255), out=X)
     np.save(folder / f"X_{part}.npy", X.T, allow_pickle=False)
     np.save(folder / f"y_{part}.npy", labels, allow_pickle=False)
 
@@ -178,7 +196,8 @@ def preprocess(name: str) -> None:
         If params.yaml or a source file is not what it should be, or no image is left to train on.
     """
     split = load_split(name)
-    source = read_source(split.source)
+    data = load_data()
+    source = read_source(split.source, data)
     images, labels = source.training
     try:
         parts = draw(split, len(labels), source.whole, np.random.default_rng(split.seed))
@@ -200,7 +219,8 @@ def preprocess(name: str) -> None:
                 write_part(folder, part, images[chosen], labels[chosen])
         if source.test and counts["test"]:
             write_part(folder, "test", *source.test)
-        write_json(folder / "split.json", {"dataset": source.label, "parts": counts, "notes": notes})
+        form = Form(images.shape[1:], tuple(data.classes))
+        write_json(folder / "split.json", {"dataset": source.label, **asdict(form), "parts": counts, "notes": notes})
     print(f"splits.{name}: " + ", ".join(f"{count:,} {part}" for part, count in counts.items()), *notes, sep="\n  ")
 
 

@@ -148,10 +148,10 @@ def reproduce(rows: Mapping[str, Model], seeds: Seeds, processes: int) -> None:
     UserError
         If a split, metrics/ablations.json or a network as printed is missing or is not what it should be.
     """
+    described = [splits.require_mnist(split) for split in IMAGES]
     claims = {claim["id"]: claim for claim in schema.read(WRITE_UPS)["claims"]}
     ablations = load_ablations([name for name, claim in claims.items() if claim["kind"] == "ablation"])
     tried = experiments(rows)
-    described = [splits.load_description(split) for split in IMAGES]
     dataset = "; ".join(dict.fromkeys(description.dataset for description in described))
     notes = list(dict.fromkeys(note for description in described for note in description.notes))
     (times,) = (stated["value"] for stated in claims["W4.5"]["numbers"])

@@ -15,7 +15,6 @@ from stages.nn.training import Diverged, Trainer, fit
 from stages.shared import checkpoints, models, parameters, splits
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
-from stages.shared.mnist import FORM
 from stages.shared.schema import named_row
 
 
@@ -31,10 +30,11 @@ def train(name: str) -> None:
         NaN or infinite.
     """
     row = parameters.load_model(name)
+    split = splits.load_description(row.split)
     X, y = splits.require_part(row.split, "train")
     validation = splits.load_part(row.split, "validation")
     rng = np.random.default_rng(row.seed)
-    network = models.start_network(name, row, FORM, rng)
+    network = models.start_network(name, row, split.form, rng)
     trainer = models.build_trainer(row, network, len(y))
     stopping = EarlyStopping(row.early_stopping) if row.early_stopping else None
     with checkpoints.alone(name):
@@ -55,7 +55,7 @@ def train(name: str) -> None:
         with replacing(Path("metrics/history") / f"{name}.csv") as partial:
             table = pd.DataFrame(asdict(record) for record in checkpoint.history)
             table.to_csv(partial, index=False, float_format="%.6g")
-        models.save(Path("models") / f"{name}.npz", network, row, FORM, splits.load_description(row.split).label)
+        models.save(Path("models") / f"{name}.npz", network, row, split.form, split.label)
         checkpoint.remove()
 
 

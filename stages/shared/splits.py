@@ -1,5 +1,6 @@
 """The parts of a split, as the preprocess stage leaves them in data/splits/<split>/."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from stages.shared.artifacts import read_array, read_json
 from stages.shared.errors import UserError
-from stages.shared.mnist import CLASSES, PIXELS, RAW
+from stages.shared.mnist import FORM, RAW, Form
 from stages.shared.schema import own_name
 
+FOR_ANY_IMAGES = "dvc repro plot"
 PARTS = ("train", "validation", "held_out", "test")
 
 
@@ -23,6 +25,8 @@ class Description:
     ----------
     label : str
         Which data set it is, without its name if the user has given it one.
+    form : Form
+        Of its images.
     parts : dict
         Number of examples of each of PARTS.
     notes : list of str
@@ -30,6 +34,7 @@ class Description:
     """
 
     label: str
+    form: Form
     parts: dict[str, int]
     notes: list[str]
 
@@ -54,13 +59,45 @@ def load_description(split: str) -> Description:
     """
     path = directory(split) / "split.json"
     match read_json(path):
-        case {"dataset": str(label), "parts": dict(parts), "notes": list(notes)} if (
-            set(parts) == set(PARTS)
+        case {
+            "dataset": str(label),
+            "shape": [int(height), int(width), int(channels)],
+            "classes": [str(), str(), *_] as classes,
+            "parts": dict(parts),
+            "notes": list(notes),
+        } if (
+            min(height, width, channels) > 0
+            and all(isinstance(name, str) for name in classes)
+            and set(parts) == set(PARTS)
             and all(isinstance(count, int) and count >= 0 for count in parts.values())
             and all(isinstance(note, str) for note in notes)
         ):
-            return Description(label, parts, notes)
+            return Description(label, Form((height, width, channels), tuple(classes)), parts, notes)
     raise UserError(f"{path}: not the description of a split; delete it and run `dvc repro`")
+
+
+def require_mnist(split: str) -> Description:
+    """Return what a split consists of; raise UserError if its images are not of MNIST's form."""
+    description = load_description(split)
+    if description.form != FORM:
+        classes = ", ".join(description.form.classes)
+        raise UserError(
+            f"{directory(split)} holds {description.dataset} ({description.form}: {classes}); "
+            f"the claims and the paper are about MNIST's digits ({FORM}) and cannot be tested on other images. "
+            f"Run `{FOR_ANY_IMAGES}`, which trains, measures and draws all models, and nothing else"
+        )
+    return description
+
+
+def require_form(split: str, form: Form) -> None:
+    """Raise UserError if the images of a split are not of the form that a model was trained on."""
+    found = load_description(split).form
+    if found != form:
+        classes = "" if str(found) != str(form) else " with other names"
+        raise UserError(
+            f"{directory(split)}: holds images of {found}{classes}, and the model was trained on {form}; "
+            "run `dvc repro`"
+        )
 
 
 def load_part(split: str, part: str) -> tuple[NDArray[np.float32], NDArray[np.intp]] | None:
@@ -76,7 +113,7 @@ def load_part(split: str, part: str) -> tuple[NDArray[np.float32], NDArray[np.in
     Returns
     -------
     X : ndarray
-        float32 of shape (784, m), in [0, 1], each example contiguous.
+        float32 of shape (features, m), in [0, 1], each example contiguous.
     y : ndarray
         Integers of shape (m,).
 
@@ -85,18 +122,20 @@ def load_part(split: str, part: str) -> tuple[NDArray[np.float32], NDArray[np.in
     UserError
         If a file is missing, is not what the preprocess stage writes, or does not fit the others.
     """
-    m = load_description(split).parts[part]
+    description = load_description(split)
+    form, m = description.form, description.parts[part]
     if not m:
         return None
     images_path = directory(split) / f"X_{part}.npy"
-    X: NDArray[Any] = read_array(images_path, (PIXELS, m), np.float32)
+    X: NDArray[Any] = read_array(images_path, (math.prod(form.shape), m), np.float32)
     if not (X.min() >= 0 and X.max() <= 1):  # which NaN is not either
         raise UserError(f"{images_path}: has values outside of [0, 1]; delete it and run `dvc repro`")
     labels_path = directory(split) / f"y_{part}.npy"
     y = read_array(labels_path, (m,), np.uint8)
-    if y.max() >= CLASSES:
+    if y.max() >= len(form.classes):
         raise UserError(
-            f"{labels_path}: has the label {y.max()}, not a digit from 0 to 9; delete it and run `dvc repro`"
+            f"{labels_path}: has the label {y.max()}, and the {len(form.classes)} classes have those from 0 on; "
+            "delete it and run `dvc repro`"
         )
     return X, y.astype(np.intp)
 

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def write_split(split: str, parts: dict[str, int]) -> None:
         np.save(folder / f"y_{part}.npy", (np.arange(start, start + count) % 10).astype(np.uint8))
         start += count
     counts = dict.fromkeys(splits.PARTS, 0) | parts
-    (folder / "split.json").write_text(json.dumps({"dataset": "noise", "parts": counts, "notes": []}))
+    (folder / "split.json").write_text(json.dumps({"dataset": "noise", **asdict(FORM), "parts": counts, "notes": []}))
 
 
 @pytest.fixture(autouse=True)

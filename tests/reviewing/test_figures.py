@@ -13,6 +13,7 @@ from reviewing import figures
 from reviewing.figures import draw_confusion, draw_curves, draw_digits, shrink
 from reviewing.significance import Paired
 from stages.shared.errors import UserError
+from stages.shared.mnist import FORM
 from tests.reviewing.repository import Repository
 
 HISTORIES = ["metrics/history/first.csv", "metrics/history/third.csv"]
@@ -62,7 +63,7 @@ def test_confusion_of_both_and_their_difference(tmp_path: Path, monkeypatch: pyt
     before[0, :3] = 1000, 4, 2
     after = before.copy()
     after[0, :3] = 1003, 0, 3
-    draw_confusion(tmp_path / "picture", "model", ("main", "workspace"), (before, after))
+    draw_confusion(tmp_path / "picture", "model", ("main", "workspace"), (before, after), FORM.classes)
     assert written == [
         ("main: 6 errors", ["1000", "4", "2"]),
         ("workspace: 3 errors", ["1003", "0", "3"]),
@@ -78,8 +79,8 @@ def test_the_darkest_cell_is_the_largest_difference_or_none(tmp_path: Path, monk
     before = np.diag(np.full(10, 9))
     after = before.copy()
     after[0, :2] = 5, 4
-    draw_confusion(tmp_path / "picture", "model", ("main", "workspace"), (before, after))
-    draw_confusion(tmp_path / "picture", "model", ("main", "workspace"), (before, before))
+    draw_confusion(tmp_path / "picture", "model", ("main", "workspace"), (before, after), FORM.classes)
+    draw_confusion(tmp_path / "picture", "model", ("main", "workspace"), (before, before), FORM.classes)
     assert darkest == [0, 1, 1, 0, 0, 0]
 
 
@@ -87,19 +88,19 @@ def test_digits_have_both_predictions(tmp_path: Path, monkeypatch: pytest.Monkey
     shown: list[tuple[list[float], list[str], list[bool]]] = []
 
     def record(axes: Axes, images: Any, labels: list[str], marked: list[bool], **options: Any) -> None:
-        shown.append((images[:, 0].tolist(), labels, marked))
+        shown.append((images[:, 0, 0].tolist(), labels, marked))
 
     monkeypatch.setattr(figures, "show_tiles", record)
     X = np.tile(np.array([0, 0.25, 0.5, 0.75], dtype=np.float32), (784, 1))
     was, now = np.array([1, 2, 3, 4]), np.array([5, 6, 7, 8])
-    draw_digits(tmp_path / "picture", "model", X, was, now, Paired(np.array([3, 1]), np.array([0])))
+    draw_digits(tmp_path / "picture", "model", X, was, now, Paired(np.array([3, 1]), np.array([0])), FORM)
     assert shown == [([0.75, 0.25], ["4 → 8", "2 → 6"], [False, False]), ([0.0], ["1 → 5"], [True])]
     shown.clear()
-    draw_digits(tmp_path / "picture", "model", X, was, now, Paired(np.array([], dtype=int), np.array([2])))
+    draw_digits(tmp_path / "picture", "model", X, was, now, Paired(np.array([], dtype=int), np.array([2])), FORM)
     assert shown == [([0.5], ["3 → 7"], [True])]
     shown.clear()
     many = np.zeros(40, dtype=int)
-    draw_digits(tmp_path / "picture", "model", X[:, many], many, many, Paired(np.arange(16), np.arange(20, 36)))
+    draw_digits(tmp_path / "picture", "model", X[:, many], many, many, Paired(np.arange(16), np.arange(20, 36)), FORM)
     assert [len(labels) for _, labels, _ in shown] == [15, 15]
 
 

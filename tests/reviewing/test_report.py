@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from reviewing.report import report
 from reviewing.revisions import WORKSPACE, Revision
 from stages.shared import schema
 from stages.shared.errors import UserError
+from stages.shared.mnist import FORM
 from stages.shared.splits import PARTS
 from tests.reviewing.repository import LABELS, ROOT, Repository
 
@@ -63,7 +65,7 @@ def put_images(repository: Repository, labels: list[int]) -> None:
     np.save(folder / "X_test.npy", np.asfortranarray(np.full((784, len(labels)), 0.5, dtype=np.float32)))
     np.save(folder / "y_test.npy", np.array(labels, dtype=np.uint8))
     parts = dict.fromkeys(PARTS, 0) | {"test": len(labels)}
-    (folder / "split.json").write_text(json.dumps({"dataset": "MNIST", "parts": parts, "notes": []}))
+    (folder / "split.json").write_text(json.dumps({"dataset": "MNIST", **asdict(FORM), "parts": parts, "notes": []}))
 
 
 @pytest.mark.usefixtures("repository")
@@ -243,7 +245,7 @@ def test_a_changed_model_has_three_pictures(repository: Repository, curves: list
 
 def test_digits_that_cannot_be_drawn_say_why(repository: Repository) -> None:
     repository.train("first", range(8))
-    assert "- The digits of `first` are not drawn. data/splits/kaggle/split.json: not there; run `dvc repro`" in text()
+    assert "- The images of `first` are not drawn. data/splits/kaggle/split.json: not there; run `dvc repro`" in text()
     put_images(repository, LABELS[::-1])
     assert "`first` are not drawn. data/splits/kaggle: has other test images than the predictions; run" in text()
 

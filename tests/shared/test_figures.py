@@ -115,11 +115,11 @@ def test_nothing_is_written_after_an_error(tmp_path: Path) -> None:
 
 
 def test_tiles_stand_in_rows_each_with_its_frame_and_label() -> None:
-    images = np.linspace(0, 1, 3 * 784).reshape(3, 784)
+    images = np.linspace(0, 1, 3 * 784).reshape(3, 28, 28)
     axes = Figure().subplots()
     last = show_tiles(axes, images, ["a", "b", "c"], [False, True, False], columns=2, room=10, cmap="gray")
     assert last is axes.images[-1]
-    assert np.array_equal([np.asarray(tile.get_array()) for tile in axes.images], images.reshape(3, 28, 28))
+    assert np.array_equal([np.asarray(tile.get_array()) for tile in axes.images], images)
     assert np.array_equal(
         [tile.get_extent() for tile in axes.images], [(0, 28, 28, 0), (32, 60, 28, 0), (0, 28, 66, 38)]
     )

