@@ -1,4 +1,4 @@
-"""Make four IDX files from folders of pictures: `python -m stages.make_idx PICTURES OUTPUT --size 28`.
+"""Make four IDX files from folders of pictures: `python -m tools.make_idx PICTURES OUTPUT --size 28`.
 
 PICTURES has a folder for each class, named as the class, with its pictures in it. A share of each class is drawn for
 testing.
