@@ -242,7 +242,9 @@ def test_what_is_kept_is_all_that_prediction_depends_on(kind: type[Layer]) -> No
 @every_layer
 def test_a_replica_shares_the_parameters_and_nothing_else(kind: type[Layer]) -> None:
     case = case_of(kind)
-    replica = case.layer.replica()
+    case.forward()
+    case.layer.backward(case.dY)
+    replica = case.layer.replica()  # of a layer that has its memory and gradients
     assert replica.parameters.keys() == case.layer.parameters.keys()
     assert all(replica.parameters[name] is theta for name, theta in case.layer.parameters.items())
     Y = case.forward()
