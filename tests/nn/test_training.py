@@ -1,5 +1,6 @@
 """Training: the gradients of a batch, an update, and the loop of updates with its records."""
 
+from dataclasses import FrozenInstanceError
 from functools import partial
 from typing import Any
 
@@ -84,6 +85,7 @@ def test_loss_and_correct_predictions_are_those_before_the_update() -> None:
     step_loss, correct = trainer_of(network, 1).step(X, y)
     assert step_loss == pytest.approx(loss, rel=1e-14)
     assert correct == 10 * accuracy
+    assert isinstance(correct, int)
     assert evaluate(network, X, y)[0] < loss
 
 
@@ -382,3 +384,8 @@ def test_a_state_that_overflows_is_noticed_at_the_end() -> None:
         list(fit(trainer_of(network, 1), X, y, None, np.random.default_rng(0)))
     assert error.value.update == 1
     assert all(np.isfinite(theta).all() for theta in network.parameters.values())
+
+
+def test_a_record_does_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Record(1, 0.5, 0.5).loss = 0.0  # type: ignore[misc]
