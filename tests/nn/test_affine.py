@@ -70,3 +70,9 @@ def test_parameters_come_from_the_initializer_for_its_inputs_and_units() -> None
         layer = Affine((3,), Start(np.random.default_rng(5), initializer, np.float64), units=4)
         for found, expected in zip(layer.parameters.values(), initializer(4, 3, np.random.default_rng(5)), strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+def test_uses_its_memory_again() -> None:
+    layer = affine(W, b)
+    assert layer.forward(X) is layer.forward(X)
+    assert layer.backward(dZ) is layer.backward(dZ)

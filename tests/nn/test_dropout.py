@@ -1,5 +1,7 @@
 """Inverted dropout: its expectation, its mask."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,24 @@ def test_is_inactive_in_prediction() -> None:
 def test_both_dtypes_drop_the_same_entries() -> None:
     masks = [dropout(0.5, 0).forward(np.ones((9, 9), dtype), training=True) for dtype in (np.float32, np.float64)]
     np.testing.assert_array_equal(masks[0], masks[1])
+
+
+def test_an_entry_is_kept_from_the_rate_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = dropout(0.25, 0)
+    drawn = np.array([[0.0, np.nextafter(np.float32(0.25), 0), 0.25, 0.5]], np.float32)
+    monkeypatch.setattr(layer, "rng", SimpleNamespace(random=lambda shape, dtype: drawn))
+    np.testing.assert_array_equal(layer.forward(np.full((1, 4), 3.0), training=True), [[0, 0, 4, 4]])
+    np.testing.assert_array_equal(layer.backward(np.full((1, 4), 6.0)), [[0, 0, 8, 8]])
+
+
+def test_uses_its_memory_again() -> None:
+    layer, A = dropout(0.5, 0), np.ones((3, 4))
+    assert layer.forward(A, training=True) is layer.forward(A, training=True)
+    assert layer.backward(A) is layer.backward(A)
+
+
+def test_without_the_gradient_by_its_input_it_returns_nothing() -> None:
+    layer, A = dropout(0.5, 0), np.ones((3, 4))
+    for training in (True, False):
+        layer.forward(A, training)
+        assert layer.backward(A, dX=False) is None

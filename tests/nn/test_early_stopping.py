@@ -24,8 +24,16 @@ def stops(patience: int, losses: list[float]) -> list[bool]:
         (2, [3, 4, 2, 2.5, 1.9, 1.8], [False] * 6),
         (1, [3, 3], [False, True]),
         (2, [3, np.nan, np.nan], [False, False, True]),
+        (2, [np.inf, np.nan], [False, True]),
     ],
-    ids=["first-failure", "a-lower-loss-counts-anew", "never", "an-equal-loss-is-not-lower", "nan-is-not-lower"],
+    ids=[
+        "first-failure",
+        "a-lower-loss-counts-anew",
+        "never",
+        "an-equal-loss-is-not-lower",
+        "nan-is-not-lower",
+        "never-finite",
+    ],
 )
 def test_when_it_stops(patience: int, losses: list[float], answers: list[bool]) -> None:
     assert stops(patience, losses) == answers

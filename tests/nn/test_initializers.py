@@ -52,6 +52,10 @@ def test_normal(scale: float) -> None:
     assert_normal(weights(Normal(scale)), scale)
 
 
+def test_normal_has_a_deviation_of_a_hundredth_by_default() -> None:
+    assert_normal(weights(Normal()), 0.01)
+
+
 def test_normal_with_scale_zero_is_zero() -> None:
     assert not weights(Normal(0.0)).any()
 
@@ -74,6 +78,11 @@ def test_glorot() -> None:
     assert_uniform(weights(Glorot()), -limit, limit)
 
 
+def test_glorot_counts_the_weights_of_an_input_where_they_are_shared() -> None:
+    limit = np.sqrt(6 / (INPUTS + 900))
+    assert_uniform(Glorot()(UNITS, INPUTS, np.random.default_rng(0), 900)[0], -limit, limit)
+
+
 @pytest.mark.parametrize("name", ["normal", "he", "glorot"])
 def test_biases_are_zero(name: str) -> None:
     assert not INITIALIZERS[name]()(UNITS, INPUTS, np.random.default_rng(0))[1].any()
@@ -91,11 +100,11 @@ def test_shapes_dtype_and_source_of_randomness(name: str) -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (2.0, 1.0), (np.nan, 1.0)])
 def test_uniform_needs_low_below_high(low: float, high: float) -> None:
-    with pytest.raises(ValueError, match="low must be less than high"):
+    with pytest.raises(ValueError, match=f"^low must be less than high, not {low} and {high}$"):
         Uniform(low, high)
 
 
 @pytest.mark.parametrize("scale", [-0.1, np.nan])
 def test_normal_needs_a_scale_of_at_least_zero(scale: float) -> None:
-    with pytest.raises(ValueError, match="scale must be at least 0"):
+    with pytest.raises(ValueError, match=f"^scale must be at least 0, not {scale}$"):
         Normal(scale)

@@ -106,6 +106,28 @@ def test_central_differences_inside_a_network(kind: type[Layer]) -> None:
 
 
 @every_layer
+def test_tells_on_which_side_of_a_kink_it_was(kind: type[Layer]) -> None:
+    case = case_of(kind)
+    start, way = case.X, case.rng.normal(size=case.X.shape)
+
+    def slope_and_sides(position: float) -> tuple[float, list[Array]]:
+        case.X = start + position * way
+        case.forward()
+        dX = case.layer.backward(case.dY)
+        assert dX is not None
+        return float((dX * way).sum()), [sides.copy() for sides in case.layer.branches()]
+
+    low, high = 0.0, 1.0
+    for _ in range(30):  # always the half in which the slope changes more: what is left of the change is a kink's
+        middle = (low + high) / 2
+        below, here, above = (slope_and_sides(position)[0] for position in (low, middle, high))
+        low, high = (low, middle) if abs(here - below) > abs(above - here) else (middle, high)
+    (below, sides_below), (above, sides_above) = slope_and_sides(low), slope_and_sides(high)
+    if abs(above - below) > 1e-4:
+        assert not all(map(np.array_equal, sides_below, sides_above))
+
+
+@every_layer
 def test_with_add_gradients_are_added_and_the_gradient_by_the_input_is_not(kind: type[Layer]) -> None:
     case = case_of(kind)
     case.forward()
@@ -220,7 +242,9 @@ def test_what_is_kept_is_all_that_prediction_depends_on(kind: type[Layer]) -> No
 @every_layer
 def test_a_replica_shares_the_parameters_and_nothing_else(kind: type[Layer]) -> None:
     case = case_of(kind)
-    replica = case.layer.replica()
+    case.forward()
+    case.layer.backward(case.dY)
+    replica = case.layer.replica()  # of a layer that has its memory and gradients
     assert replica.parameters.keys() == case.layer.parameters.keys()
     assert all(replica.parameters[name] is theta for name, theta in case.layer.parameters.items())
     Y = case.forward()

@@ -12,7 +12,7 @@ from stages.nn.dropout import Dropout
 from stages.nn.gradient_check import numeric_gradient, relative_error
 from stages.nn.initializers import He, Uniform
 from stages.nn.layer import Layer, Maker, OptionError, Shape, Start
-from stages.nn.network import Network
+from stages.nn.network import Network, perceptron
 from stages.nn.relu import ReLU
 from stages.nn.tanh import Tanh
 from tests.networks import BatchNormalization, MaxPooling, Residual, affine, build, network_of
@@ -214,3 +214,7 @@ def test_the_pictures_are_those_of_the_first_layer() -> None:
     pictures = network.pictures()
     assert pictures is not None
     np.testing.assert_array_equal(pictures.reshape(4, 6), network.parameters["0.W"])
+
+
+def test_a_perceptron_is_without_dropout_unless_said() -> None:
+    assert [type(layer) for layer in perceptron([5, 4, 3], Tanh, START).layers] == [Affine, Tanh, Affine]

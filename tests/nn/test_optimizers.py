@@ -115,3 +115,9 @@ def test_finds_the_minimum_of_a_parabola(name: str) -> None:
 def test_impossible_options(name: str, options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OPTIMIZERS[name](**options)
+
+
+def test_the_defaults_are_those_that_are_published() -> None:
+    assert Adam() == Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)  # Kingma and Ba 2015, algorithm 1
+    assert RMSProp() == RMSProp(decay=0.99, epsilon=1e-8)
+    assert (Momentum(), Nesterov()) == (Momentum(0.9), Nesterov(0.9))

@@ -3,7 +3,8 @@
 import numpy as np
 
 from stages.nn.gradient_check import numeric_gradient, relative_error
-from stages.nn.relu import relu, relu_backward
+from stages.nn.layer import Start
+from stages.nn.relu import ReLU, relu, relu_backward
 
 
 def test_by_hand() -> None:
@@ -28,3 +29,10 @@ def test_central_differences() -> None:
     assert np.abs(Z).min() > step, "an entry lies within the step of the kink"
     numeric = numeric_gradient(lambda: float((dA * relu(Z)).sum()), Z, step)
     assert relative_error(relu_backward(relu(Z), dA), numeric) < 1e-7
+
+
+def test_its_branches_are_the_entries_above_zero() -> None:
+    layer = ReLU((3,), Start(np.random.default_rng(0)))
+    layer.forward(np.array([[-2.0], [0.0], [0.5]]))
+    [sides] = layer.branches()
+    np.testing.assert_array_equal(sides, [[False], [False], [True]])

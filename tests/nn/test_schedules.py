@@ -1,5 +1,7 @@
 """The schedules' factors, by hand."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,16 +55,17 @@ def test_cosine_rises_to_one_then_falls_and_stays_positive(warmup: int, updates:
 
 @pytest.mark.parametrize("at", [[], [0], [-1, 3], [3, 3], [5, 4]])
 def test_steps_need_ascending_updates(at: list[int]) -> None:
-    with pytest.raises(ValueError, match="at must list ascending numbers"):
+    message = f"at must list ascending numbers of updates, the first at least 1, not {at}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Steps(at)
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan")])
 def test_steps_need_a_factor_above_zero(factor: float) -> None:
-    with pytest.raises(ValueError, match="factor must be above 0"):
+    with pytest.raises(ValueError, match=f"^factor must be above 0, not {factor}$"):
         Steps([1], factor)
 
 
 def test_cosine_needs_a_warm_up_of_at_least_zero() -> None:
-    with pytest.raises(ValueError, match="warmup must be at least 0"):
+    with pytest.raises(ValueError, match=r"^warmup must be at least 0, not -1$"):
         Cosine(-1)

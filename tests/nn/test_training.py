@@ -1,23 +1,27 @@
 """Training: the gradients of a batch, an update, and the loop of updates with its records."""
 
+from dataclasses import FrozenInstanceError
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from stages.nn import training
+from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
 from stages.nn.batches import epoch_batches
 from stages.nn.cross_entropy import cross_entropy
 from stages.nn.early_stopping import EarlyStopping
 from stages.nn.gradient_check import numeric_gradient, relative_error
 from stages.nn.initializers import Normal, Uniform
+from stages.nn.layer import Start
 from stages.nn.network import Network
 from stages.nn.optimizers import OPTIMIZERS, GradientDescent, Momentum, Optimizer
 from stages.nn.schedules import Constant, Schedule, Steps
 from stages.nn.softmax import softmax
 from stages.nn.training import Diverged, Record, Trainer, evaluate, fit, loss_and_gradients
-from tests.networks import build
+from tests.networks import BatchNormalization, build
 
 FEATURES, CLASSES = 5, 4
 PLAIN, CONSTANT = GradientDescent(), Constant()
@@ -81,6 +85,7 @@ def test_loss_and_correct_predictions_are_those_before_the_update() -> None:
     step_loss, correct = trainer_of(network, 1).step(X, y)
     assert step_loss == pytest.approx(loss, rel=1e-14)
     assert correct == 10 * accuracy
+    assert isinstance(correct, int)
     assert evaluate(network, X, y)[0] < loss
 
 
@@ -300,6 +305,22 @@ def test_early_stopping_goes_back_to_the_lowest_validation_loss(patience: int) -
     assert softmax(network.forward(np.zeros((1, 1))))[1, 0] == pytest.approx(0.7, abs=0.1)
 
 
+def normalizing_coin() -> Network:
+    """Return the network of `coin` behind a batch normalization, whose state no x = 0 moves but its variance."""
+    start = Start(np.random.default_rng(0), Normal(0.0), np.float64)
+    network = Network((1,), start, layers=[partial(BatchNormalization, momentum=0.9), partial(Affine, units=2)])
+    network.parameters["1.b"][1, 0] = np.log(0.1 / 0.9)
+    return network
+
+
+def test_early_stopping_goes_back_to_the_state_of_the_lowest_validation_loss() -> None:
+    network, stopping = normalizing_coin(), EarlyStopping(2)
+    trainer = trainer_of(network, 100, learning_rate=0.5)
+    list(fit(trainer, *CERTAIN, None, np.random.default_rng(0), SEVEN_OF_TEN, early_stopping=stopping))
+    # a batch of zeros has variance 0, and 9/10 of the running one is left after each update
+    np.testing.assert_allclose(network.state["0.var"], 0.9 ** (trainer.update - 2), rtol=1e-12)
+
+
 def test_early_stopping_goes_back_also_where_the_updates_end_first() -> None:
     network = coin(0.1)
     stopping = EarlyStopping(1000)
@@ -354,3 +375,17 @@ def test_parameters_that_overflow_at_the_last_update_are_noticed_at_the_end() ->
         records.extend(fit(trainer, X, y, None, np.random.default_rng(0)))
     assert error.value.update == 1
     assert [record.loss for record in records] == pytest.approx([np.log(CLASSES)])
+
+
+def test_a_state_that_overflows_is_noticed_at_the_end() -> None:
+    network = normalizing_coin()
+    X, y = np.array([[1e200, -1e200]]), np.array([0, 1])
+    with np.errstate(over="ignore"), pytest.raises(Diverged) as error:
+        list(fit(trainer_of(network, 1), X, y, None, np.random.default_rng(0)))
+    assert error.value.update == 1
+    assert all(np.isfinite(theta).all() for theta in network.parameters.values())
+
+
+def test_a_record_does_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Record(1, 0.5, 0.5).loss = 0.0  # type: ignore[misc]
