@@ -1,6 +1,7 @@
 """What recorded_run.json says of which machine made what."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -175,3 +176,11 @@ def test_what_is_in_git_already_and_was_not_run_here_is_not_noted(
     recording.note({"again": 3.4})
     (run,) = recording.load().runs
     assert {stage: made.seconds for stage, made in run.stages.items()} == {"changed": None, "again": 3, "new": None}
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux has this file")
+def test_the_processor_has_the_name_that_the_system_gives_it() -> None:
+    names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    if not names:
+        pytest.skip("it does not name the processor")
+    assert recording.here().processor == names[0]

@@ -173,7 +173,7 @@ def test_nothing_on_other_data_is_called_better_or_worse(repository: Repository)
     written = text()
     assert "From `main` (`" in written
     assert re.search(
-        r"From `main` \(`\w+`; data: MNIST\) to the workspace \(.*; data: 5,000 \\\*digits\\\* .*; MNIST\)", written
+        r"From `main` \(`\w+`; data: MNIST\) to the workspace \(.*; data: 5,000 &#42;digits&#42; .*; MNIST\)", written
     )
     assert rows(written) == [["`first`", "75.00 % → 70.00 %", "not compared", "other data", "-"]]
     assert "| `first` | `test.accuracy` | 75.00 % | 70.00 % | other data |" in written
