@@ -44,7 +44,9 @@ def test_the_graph_is_drawn_in_the_color_of_the_text(npm: Path) -> None:
 
 def test_every_stage_has_its_table() -> None:
     text = reference.stages()
-    assert re.findall(r"^### (\S+) {#stage-\1}$", text, flags=re.MULTILINE) == [stage.name for stage in reference.load_stages()]
+    assert re.findall(r"^### (\S+) {#stage-\1}$", text, flags=re.MULTILINE) == [
+        stage.name for stage in reference.load_stages()
+    ]
     train = _rows(text.partition("### train ")[2].partition("### ")[0])
     assert train["Command"] == ["`python -m stages.train`"]
     assert "`stages/nn`" in train["Code"][0]
