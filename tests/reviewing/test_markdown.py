@@ -109,7 +109,7 @@ def test_metrics_that_are_not_compared() -> None:
 
 def test_a_title_is_text() -> None:
     assert "<summary>Pictures of a &lt;b&gt;&amp;</summary>" in of_pictures("a <b>&", [("a *c* [d]", "a.png")], True)
-    assert "![a \\*c\\* \\[d\\]](a.png)" in of_pictures("a", [("a *c* [d]", "a.png")], True)
+    assert "![a &#42;c&#42; &#91;d&#93;](a.png)" in of_pictures("a", [("a *c* [d]", "a.png")], True)
 
 
 def test_stages() -> None:
