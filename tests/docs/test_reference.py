@@ -44,7 +44,9 @@ def test_the_graph_is_drawn_in_the_color_of_the_text(npm: Path) -> None:
 
 def test_every_stage_has_its_table() -> None:
     text = reference.stages()
-    assert re.findall(r"^### (\S+) ", text, flags=re.MULTILINE) == [stage.name for stage in reference.load_stages()]
+    assert re.findall(r"^### (\S+) {#stage-\1}$", text, flags=re.MULTILINE) == [
+        stage.name for stage in reference.load_stages()
+    ]
     train = _rows(text.partition("### train ")[2].partition("### ")[0])
     assert train["Command"] == ["`python -m stages.train`"]
     assert "`stages/nn`" in train["Code"][0]
@@ -110,3 +112,10 @@ def test_every_module_is_on_one_page_of_the_reference() -> None:
 def test_a_module_links_to_its_derivation() -> None:
     section = reference.modules("stages/nn").partition("## stages.nn.softmax ")[2].partition("\n## ")[0]
     assert "Derived in [Softmax](../derivations/softmax.md)" in section
+
+
+def test_the_graph_and_the_tables_say_which_stages_run_for_each_row(npm: Path) -> None:
+    sections = re.findall(r"^    foreach: \$\{(\w+)\}", (ROOT / "dvc.yaml").read_text(), re.MULTILINE)
+    assert {"splits", "models"} <= set(sections)
+    assert sorted(re.findall(r">for each of (\w+)<", reference.graph())) == sorted(sections)
+    assert sorted(re.findall(r"Runs once for each row of `(\w+)`\.", reference.stages())) == sorted(sections)

@@ -177,6 +177,15 @@ def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
     assert "#### W1.1: claimed below what is measured {#w1-1}\n" in text
     claim = section(text, "w1-1")
     assert "**Claim.** It reaches 85\u00a0%.\n\n**Measured.** It reaches 87.5%.\n" in claim
+    assert rows(claim)[0] == [
+        "Quantity",
+        "Claimed",
+        "Mean",
+        "Standard deviation",
+        "95 % interval",
+        "Seeds",
+        "Verdict",
+    ]
     assert rows(claim)[2:] == [
         [
             "accuracy",
@@ -213,6 +222,7 @@ def test_errors_have_their_numbers_and_the_page_that_explains_them(measured: Pat
     text = results.errors("code")
     assert text.startswith("#### E1, in W1 and W2 {#e1}\n\nOne sum.\n\nIt fails a check. Explained in [")
     assert "](derivations/affine.md)." in text
+    assert rows(text)[0] == ["Quantity", "With the error", "Without"]
     assert rows(text)[2:] == [["error", "0.62", "&#60; 1e-9"], ["end", "a&#124;b", ""]]
     assert "{#e2}" not in text
 

@@ -65,6 +65,7 @@ def test_few_parameters_are_unfolded_and_many_are_not() -> None:
     assert of_parameters(changes[1:], "main").startswith("<details open ")
     many = of_parameters(changes, "main")
     assert many.startswith("<details markdown")
+    assert "| parameter | `main` | workspace |" in many.splitlines()
     assert "| `models.a0` | `0` | - |" in many.splitlines()
 
 
@@ -78,6 +79,7 @@ def test_metrics_of_every_kind() -> None:
     lines = of_metrics(
         {"metrics/first.json": changes}, "main", {"first": Spread(0.005, 3, 1000), "b": None}, {}
     ).splitlines()
+    assert "| model | metric | `main` | workspace | change |" in lines
     assert "| `first` | `note` | MNIST | 5,000 &#42;digits&#42; | |" in lines
     assert "| `first` | `test.accuracy` | 50.00 % | 75.00 % | ↑ 25.00 points, better |" in lines
     assert "| `first` | `train.accuracy` | - | 100.00 % | new |" in lines
@@ -115,6 +117,7 @@ def test_stages() -> None:
     lines = of_stages(
         [Rerun("a", "new", ["cmd"], ["x", "y"]), Rerun("b", "changed", ["c.py"], []), Rerun("c", "changed", [], ["z"])]
     ).splitlines()
+    assert "| stage | because of | made anew |" in lines
     assert "| `a` | new | `x`, `y` |" in lines
     assert "| `b` | `c.py` | nothing in `dvc.lock` |" in lines
     assert "| `c` | nothing in `dvc.lock` | `z` |" in lines

@@ -36,17 +36,17 @@ class Files(Revision):
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (HERE, HERE, r"Both were made on a&#124;b with NumPy 2.4, kernel Zen."),
+        (HERE, HERE, "Both were made on a&#124;b with NumPy 2.4, kernel Zen."),
         (
             THERE,
             HERE,
             (
-                r"What `main` has was made on a&#124;b with NumPy 2.4, kernel Haswell. "
-                r"What the workspace has was made on a&#124;b with NumPy 2.4, kernel Zen. "
-                r"Numbers may differ by that alone."
+                "What `main` has was made on a&#124;b with NumPy 2.4, kernel Haswell. "
+                "What the workspace has was made on a&#124;b with NumPy 2.4, kernel Zen. "
+                "Numbers may differ by that alone."
             ),
         ),
-        (None, HERE, r"What the workspace has was made on a&#124;b with NumPy 2.4, kernel Zen."),
+        (None, HERE, "What the workspace has was made on a&#124;b with NumPy 2.4, kernel Zen."),
         (None, None, ""),
     ],
 )
@@ -101,9 +101,11 @@ def test_the_page_shows_by_how_much_a_metric_differs_and_both_machines() -> None
     assert "# Run again from `abcdef0`" in text
     assert "**Reproduced on another kind of machine: what differs is within the rule.** 0 of 1 stages" in text
     assert "| `train` | 1 s | other bytes, within the rule | `model` |" in text
+    assert "| file | metric | recorded | here | difference | allowed, by | within |" in text
     assert "| `metrics/m.json` | test.accuracy | 0.2 | 0.25 | +0.05 | 0.1 to 0.3, 5 seeds | yes |" in text
+    assert "|  | recorded, 1 stages | here |" in text
     assert "| kernel | Haswell | Zen |" in text
-    assert r"| processor | a&#124;b | a&#124;b |" in text
+    assert "| processor | a&#124;b | a&#124;b |" in text
     assert "| SIMD extensions | A, B | A, B |" in text
 
 
@@ -111,3 +113,68 @@ def test_a_folder_of_the_page_is_out_of_the_way_of_git_and_dvc() -> None:
     root = Path(__file__).parents[2]
     assert "/verify/" in (root / ".gitignore").read_text().splitlines()
     assert "/verify" in (root / ".dvcignore").read_text().splitlines()
+
+
+def test_the_page_shows_the_worst_first_and_what_is_wrong_with_each_output() -> None:
+    metrics = {
+        "m.json": [
+            Difference("words", "a", "b", None, "not judged"),
+            Difference("test.accuracy", 0.2, 0.25, Allowed(0.1, 0.3, "5 seeds"), "within"),
+            Difference("dataset", "MNIST", "mine", None, "beyond"),
+        ]
+    }
+    outputs = [
+        Output("same", "1", "1", "1", ""),
+        Output("torn", "1", "1", "2", ""),
+        Output("gone", "1", None, None, ""),
+        Output("extra", None, "1", None, ""),
+        Output("text", "1", "2", "1", "3 lines"),
+    ]
+    text = markdown(Proof("abcdef0123", HERE, [Stage("train", 1.4, None, True, outputs, metrics)]))
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    assert [(row[1], row[-2], row[-1]) for row in rows if row[0] == "`m.json`"] == [
+        ("dataset", "nothing", "**no**"),
+        ("test.accuracy", "0.1 to 0.3, 5 seeds", "yes"),
+        ("words", "", "not judged"),
+    ]
+    (result,) = [row[2:] for row in rows if row[0] == "`train`"]
+    assert result == [
+        "**not reproduced**",
+        (
+            "`torn` (not what `dvc.lock` says, already in git), `gone` (not made), "
+            "`extra` (not recorded), `text` (3 lines)"
+        ),
+    ]
+    assert "On what they were recorded is not known of 1 stages: `train`." in text
+
+
+def test_machines_read_each_stage_with_its_outputs_and_metrics() -> None:
+    run = Stage("train", 1.44, THERE, False, [Output("model", "1", "2", None, "3 lines")], differing("within"))
+    assert content(Proof("abcdef0123", HERE, [run])) == {
+        "commit": "abcdef0123",
+        "reproduced": True,
+        "verdict": "reproduced on another kind of machine: what differs is within the rule",
+        "here": HERE.model_dump(),
+        "stages": [
+            {
+                "name": "train",
+                "seconds": 1.4,
+                "same_bytes": False,
+                "must_be_same": False,
+                "reproduced": True,
+                "recorded_on": THERE.model_dump(),
+                "outputs": [{"path": "model", "recorded": "1", "here": "2", "committed": None, "lines": "3 lines"}],
+                "metrics": {
+                    "metrics/m.json": [
+                        {
+                            "place": "test.accuracy",
+                            "recorded": 0.2,
+                            "here": 0.25,
+                            "allowed": {"low": 0.1, "high": 0.3, "why": "5 seeds"},
+                            "verdict": "within",
+                        }
+                    ]
+                },
+            }
+        ],
+    }

@@ -1,6 +1,7 @@
 """What recorded_run.json says of which machine made what."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -151,3 +152,35 @@ def test_what_was_run_by_dvc_alone_is_recorded_before_its_commit_and_not_after()
     subprocess.run(["git", *identity, "commit", "--quiet", "--message", "x"], check=True)
     recording.note({})
     assert not Path("recorded_run.json").exists()
+
+
+def test_what_is_in_git_already_and_was_not_run_here_is_not_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_lock(**hashes: str) -> None:
+        stages = {stage: entry(md5) for stage, md5 in hashes.items()}
+        Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}), encoding="utf-8")
+
+    monkeypatch.chdir(tmp_path)
+    recording.note({})
+    write_lock(committed="1", changed="2", again="3")
+    for command in (
+        ["init", "--quiet"],
+        ["add", "dvc.lock"],
+        ["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "--message", "x"],
+    ):
+        subprocess.run(["git", *command], check=True)
+    recording.note({})
+    assert not Path("recorded_run.json").exists()
+    write_lock(committed="1", changed="9", again="3", new="4")
+    recording.note({"again": 3.4})
+    (run,) = recording.load().runs
+    assert {stage: made.seconds for stage, made in run.stages.items()} == {"changed": None, "again": 3, "new": None}
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux has this file")
+def test_the_processor_has_the_name_that_the_system_gives_it() -> None:
+    names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    if not names:
+        pytest.skip("it does not name the processor")
+    assert recording.here().processor == names[0]

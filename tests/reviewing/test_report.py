@@ -290,3 +290,12 @@ def test_the_machine_that_made_the_results_is_named_if_it_is_known() -> None:
     here = recording.updated(recording.Record(), entries, entries, {})
     Path("recorded_run.json").write_text(here.model_dump_json(), encoding="utf-8")
     assert f"What the workspace has was made on {recording.here().processor} with NumPy {np.__version__}, " in text()
+
+
+def test_stages_that_have_not_run_since_something_changed_are_named(repository: Repository) -> None:
+    assert "Not up to date" not in text()
+    repository.write("code.py", "2\n")
+    assert (
+        "> **Not up to date:** what these stages read or made has changed since they ran: "
+        "`evaluate@first`, `evaluate@second`. `dvc repro` runs them.\n"
+    ) in text()

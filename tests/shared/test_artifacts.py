@@ -119,3 +119,9 @@ def test_an_archive_holds_its_arrays_and_nothing_of_the_python_that_wrote_it(tmp
         assert {(member.date_time, member.extract_version, member.extra) for member in archive.infolist()} == {
             ((1980, 1, 1, 0, 0, 0), 20, b"")
         }
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error, replacing(tmp_path / "target"):
+        (tmp_path / "source").read_bytes()
+    assert error.value.filename == str(tmp_path / "source")

@@ -483,3 +483,9 @@ def test_another_format_helps_a_file_that_cannot_be_read(seven: Image.Image, col
     assert np.array_equal(prepare(seven, tmp_path / "image.png"), column)
     for format_ in FORMATS:
         prepare(seven, path, format=format_)
+
+
+def test_an_image_of_16_bits_is_its_form_of_8_bits(tmp_path: Path) -> None:
+    levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(levels * 257).save(tmp_path / "levels.png")
+    np.testing.assert_array_equal(np.asarray(read(tmp_path / "levels.png").convert("L")), levels)

@@ -187,9 +187,17 @@ def test_another_batch_is_drawn_where_a_kink_lies_within_the_step(
 
 
 def test_without_a_batch_free_of_kinks_it_gives_up(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses: list[Loss] = []
+
+    def tried(loss: Loss, rng: np.random.Generator) -> list[Comparison]:
+        losses.append(loss)
+        return compare(loss, rng)
+
     monkeypatch.setattr(check_gradients, "STEP", 10.0)
+    monkeypatch.setattr(check_gradients, "compare", tried)
     with pytest.raises(SystemExit, match="in each of 20 random batches a layer lies within 10 of one of its kinks"):
         check(monkeypatch, "small")
+    assert len(losses) == 20
 
 
 def test_an_unknown_model(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,3 +230,13 @@ def test_the_table_by_hand() -> None:
         "parameter  shape    entries checked  analytic norm  numeric norm  largest error  error    verdict",
         "W1         2 x 300  2 of 600         5.000000e+00   5.830952e+00  1.1e-01        9.2e-02  WRONG",
     ]
+
+
+def test_what_was_checked_is_said(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(monkeypatch, "small")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("small: affine 6, relu, dropout 0.2, affine 5, relu, dropout 0.2, affine")
+    assert said[0].endswith("; weight decay 0.01")
+    assert not any(line.startswith("batch ") for line in said)

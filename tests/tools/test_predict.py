@@ -5,7 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -335,3 +336,32 @@ def test_a_model_that_is_not_finite_predicts_nothing(
     with pytest.raises(SystemExit, match=r"models/means\.npz: .*0\.b is not finite everywhere"):
         call(monkeypatch, "means", "2.png")
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_figure_says_what_is_predicted_and_what_is_right(
+    monkeypatch: pytest.MonkeyPatch, digits: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+) -> None:
+    said: list[str] = []
+
+    @contextmanager
+    def record(path: Path, size: tuple[float, float], title: str, subtitle: str) -> Iterator[SubFigure]:
+        said.extend((title, subtitle))
+        path.with_suffix(".png").touch()
+        yield panel()
+
+    monkeypatch.setattr(predict, "drawing", record)
+    call(monkeypatch, "means", "--explain", "--test-index", "7")
+    model = models.load(Path("models/means.npz"))
+    p = softmax(model.network.forward(from_test_part("kaggle", 7).x[:, np.newaxis]))[:, 0]
+    label = digits[1][7]
+    assert said == ["means on digits", f"Prediction {p.argmax()}, with a probability of {p.max():.1%}; label {label}"]
+
+
+def test_every_bar_of_the_probabilities_is_in_view() -> None:
+    figure = panel()
+    draw_explanation(figure, Sample("a.png", "a", Image.new("L", (28, 28)), np.zeros(784)), [], np.full(10, 0.1))
+    probabilities = figure.axes[2]
+    assert probabilities.get_ylim() == (9.5, -0.5)
+    assert probabilities.get_xlim()[0] == 0
+    assert probabilities.get_xlim()[1] > 1
