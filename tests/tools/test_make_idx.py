@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from stages import fetch, make_idx
+from stages import fetch
 from stages.preprocess import preprocess
 from stages.shared import splits
 from stages.shared.errors import UserError, run
 from stages.shared.mnist import FILES, Form, read_idx
+from tools import make_idx
 
 SHADES = {"dark": 20, "light": 230, "middle": 120}
 
