@@ -97,8 +97,8 @@ def draw_confusion(
 
 def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
     names = [literal(name) for name in classes]
-    axes.set_xticklabels(names, rotation=90 if max(map(len, classes)) > 2 else 0)
-    axes.set_yticklabels(names)
+    axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, classes)) > 2 else 0)
+    axes.set_yticks(range(len(names)), names)
     if len(classes) > ROOMY:
         axes.tick_params(labelsize=5)
 
@@ -109,7 +109,7 @@ def _write_counts(axes: Axes, title: str, counts: Counts, darkness: NDArray[np.f
         color = "white" if darkness[actual, predicted] > 0.66 else INK if count else GRAY
         text = "" if (form == "+d" or many) and not count else f"{count:{form}}"
         axes.text(predicted, actual, text, ha="center", va="center", fontsize=4 if many else 8, color=color)
-    axes.set(xlabel=title, xticks=range(len(counts)), yticks=range(len(counts)))
+    axes.set_xlabel(title)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

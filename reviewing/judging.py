@@ -5,10 +5,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from reviewing.compare_metrics import TOLERANCE, leaves
 from reviewing.significance import Spread
 from stages.shared.errors import UserError
 
+REPEATED = "finding"  # the key of sentences made from numbers that stand beside them
+TOLERANCE = 0.005  # other processors and libraries round otherwise, and training amplifies it
 CONCLUSIONS = ("dataset", "shown", "verdict")  # keys of words that must be the same on any machine
 ABSENT = "absent"
 
@@ -50,6 +51,16 @@ def differences(recorded: Any, here: Any, spread_of: SpreadOf) -> list[Differenc
         for place in {**before, **after}
         if (old := before.get(place, ABSENT)) != (new := after.get(place, ABSENT))
     ]
+
+
+def leaves(content: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Yield the place and the value of everything in a JSON document that holds nothing else."""
+    if isinstance(content, dict | list) and content:
+        for key, part in content.items() if isinstance(content, dict) else enumerate(content):
+            if key != REPEATED:
+                yield from leaves(part, (*place, key))
+    else:
+        yield place, content
 
 
 def _judged(

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 from publishing.markup import table
 from publishing.markup import unbroken as escaped
 from reviewing import recording
-from reviewing.compare_metrics import TOLERANCE
-from reviewing.judging import Difference
+from reviewing.judging import TOLERANCE, Difference
 from reviewing.markdown import code, folded
 from reviewing.recording import Machine
 from reviewing.revisions import Revision

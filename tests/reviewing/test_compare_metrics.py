@@ -1,7 +1,6 @@
 """The metrics just made against the committed ones."""
 
 import json
-import math
 import os
 import subprocess
 from pathlib import Path
@@ -10,10 +9,12 @@ from typing import Any
 import pytest
 
 from reviewing import compare_metrics
-from reviewing.compare_metrics import TOLERANCE, distance
+from reviewing.judging import TOLERANCE
+from stages.shared import schema
 from stages.shared.errors import UserError
 
-METRICS = {"dataset": "MNIST", "test": {"accuracy": 0.875, "interval": [0.85, 0.9]}, "held_out": None}
+PART = {"accuracy": 0.875, "interval": [0.85, 0.9], "cross_entropy": 0.5}
+METRICS = {"dataset": "MNIST", "test": PART, "held_out": None}
 
 
 def write(name: str, content: Any) -> None:
@@ -32,33 +33,11 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     git("init", "--quiet")
     write("model", METRICS)
+    Path("params.yaml").write_text('{"models": {}}', encoding="utf-8")
     Path("metrics/history").mkdir()
     Path("metrics/history/model.csv").write_text("update\n1\n", encoding="utf-8")
     git("add", ".")
     git("commit", "--quiet", "--message", "first")
-
-
-def test_distance_is_the_largest_of_all_numbers() -> None:
-    assert distance({"a": 1, "b": [0.5, {"c": -0.5}]}, {"a": 1.0, "b": [0.75, {"c": 0}]}) == 0.5
-    assert distance(METRICS, METRICS) == 0
-
-
-def test_sentences_that_repeat_the_numbers_are_not_compared() -> None:
-    assert distance({"a": 1, "finding": "1 image"}, {"a": 1.5, "finding": "1.5 images"}) == 0.5 / 1.5
-
-
-def test_distance_of_numbers_beyond_1_is_relative() -> None:
-    assert distance([400.0], [401.0]) == 1 / 401
-    assert distance([1], [-3]) == 4 / 3
-
-
-@pytest.mark.parametrize(
-    "other",
-    [{}, {"a": 1}, {"a": 1, "b": [2], "c": 3}, {"a": 1, "b": []}, {"a": 1, "b": [None]}, {"a": "1", "b": [2]}],
-    ids=["nothing", "a key less", "a key more", "a shorter list", "null", "text"],
-)
-def test_distance_of_another_form(other: Any) -> None:
-    assert distance({"a": 1, "b": [2]}, other) == math.inf
 
 
 @pytest.mark.usefixtures("repository")
@@ -68,16 +47,50 @@ def test_equal(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("repository")
-def test_close(capsys: pytest.CaptureFixture[str]) -> None:
-    write("model", METRICS | {"test": {"accuracy": 0.875 - 0.9 * TOLERANCE, "interval": [0.85, 0.9]}})
+@pytest.mark.parametrize(
+    "change", [{"accuracy": 0.851}, {"cross_entropy": 0.5 + 0.9 * TOLERANCE}, {"precision": [0.1]}]
+)
+def test_within_the_rule(change: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    if "precision" in change:  # has no measure of its own
+        write("model", METRICS | {"test": PART | {"precision": [0.9]}})
+        git("commit", "--quiet", "--all", "--message", "second")
+    write("model", METRICS | {"test": PART | change})
     compare_metrics.compare()
-    assert "metrics/model.json: not equal to, but within 0.0045 of" in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        "metrics/model.json: not equal to, but 1 values are within the rule of the last commit's\n"
+    )
 
 
 @pytest.mark.usefixtures("repository")
-def test_far() -> None:
-    write("model", METRICS | {"test": {"accuracy": 0.875, "interval": [0.85, 0.9 + 1.1 * TOLERANCE]}})
-    with pytest.raises(UserError, match=r"metrics/model\.json: not within"):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"accuracy": 0.849}, r"test\.accuracy is 0\.849, and 0\.875 in the last commit"),
+        ({"cross_entropy": 0.5 - 1.1 * TOLERANCE}, r"test\.cross_entropy is 0\.4945, and 0\.5 in the last commit"),
+        ({"accuracy": "many"}, r"test\.accuracy is many, and 0\.875 in the last commit"),
+        ({"more": 1}, r"test\.more is 1, and absent in the last commit"),
+    ],
+)
+def test_beyond_the_rule(change: dict[str, Any], message: str) -> None:
+    write("model", METRICS | {"test": PART | change})
+    with pytest.raises(UserError, match=rf"^metrics/model\.json: {message}$"):
+        compare_metrics.compare()
+
+
+@pytest.mark.usefixtures("repository")
+def test_an_accuracy_may_differ_as_much_as_between_seeds_where_that_is_measured() -> None:
+    row = schema.read(Path(__file__).parents[2] / "params.yaml")["models"]["w3-relu-10"]
+    subject = {"quantity": "accuracy", "part": "test", "update": 750}
+    claim = {"write_up": "W3", "measured": [{"subject": subject, "seeds": 5, "sd": 0.001, "mean": 0.9}]}
+    reproductions = {"dataset": "MNIST", "networks": {"W3": row}, "claims": [claim]}
+    write("reproductions", reproductions)
+    Path("params.yaml").write_text(json.dumps({"models": {"model": row}}), encoding="utf-8")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "second")
+    write("model", METRICS | {"test": PART | {"accuracy": 0.872}})  # t of 5 seeds times the root of 2 is 3.93
+    compare_metrics.compare()
+    write("model", METRICS | {"test": PART | {"accuracy": 0.870}})
+    with pytest.raises(UserError, match=r"test\.accuracy is 0\.87,"):
         compare_metrics.compare()
 
 
@@ -105,6 +118,7 @@ def test_no_metrics_at_all() -> None:
 
 def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text('{"models": {}}', encoding="utf-8")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(UserError, match=r"^git ls-tree --name-only HEAD metrics/: \S"):
         compare_metrics.compare()
