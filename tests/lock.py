@@ -50,7 +50,7 @@ def _entry(folder: Path, body: dict[str, Any], parameters: dict[str, Any], key: 
 
 def _value(content: Any, name: str) -> Any:
     for part in name.split("."):
-        content = content[part]
+        content = content.get(part) if isinstance(content, dict) else None
     return content
 
 

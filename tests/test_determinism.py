@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from stages.claims.runs import PRINTED
 from stages.shared import models
+from tests.networks import layer_rows
 from tests.pipeline import ROOT, Project, Write
 
 DATA = ("fetch", "preprocess")
@@ -21,7 +22,7 @@ ROWS = YAML(typ="safe").load(ROOT / "params.yaml")["models"]
 PARAMETERS = {  # two threads, so that a difference in their number would show
     "blas_threads": 2,
     "models.second.batch_size": 32,
-    "models.second.dropout": 0.2,
+    "models.second.layers": layer_rows(10, dropout=0.2),
     "models.second.optimizer": {"name": "adam"},
     **{f"models.{name}": ROWS[name] for name in PRINTED.values()},  # the claims are tested with these
     "reproduce.seeds": {"costly": 2, "usual": 2, "cheap": 2},

@@ -103,7 +103,7 @@ def test_the_page_shows_by_how_much_a_metric_differs_and_both_machines() -> None
     assert "| `train` | 1 s | other bytes, within the rule | `model` |" in text
     assert "| file | metric | recorded | here | difference | allowed, by | within |" in text
     assert "| `metrics/m.json` | test.accuracy | 0.2 | 0.25 | +0.05 | 0.1 to 0.3, 5 seeds | yes |" in text
-    assert "|  | recorded, 1 stages | here |" in text
+    assert "| | recorded, 1 stages | here |" in text
     assert "| kernel | Haswell | Zen |" in text
     assert "| processor | a&#124;b | a&#124;b |" in text
     assert "| SIMD extensions | A, B | A, B |" in text

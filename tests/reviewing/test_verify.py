@@ -36,12 +36,14 @@ time.sleep(float(os.environ.get("SLEEP", "0")))
 if os.environ.get("FAIL") == what:
     sys.exit("it cannot be done")
 test = {"accuracy": 0.87 + noise, "interval": [0.8, 0.9], "cross_entropy": 0.4}
-spread = {"quantity": "accuracy on the test images after 500 updates", "seeds": 5, "mean": 0.86, "sd": 0.01}
+spread = {"subject": {"quantity": "accuracy", "part": "test", "update": 500}, "seeds": 5, "mean": 0.86, "sd": 0.01}
+claim = {"id": "W3.1", "write_up": "W3", "measured": [spread]}
+network = json.loads(pathlib.Path("network.json").read_text())
 texts = {
     "digits": os.environ.get("DIGITS", "digits"),
     "train": str(noise),
     "evaluate": json.dumps({"dataset": "MNIST", "test": test}),
-    "reproduce": json.dumps({"dataset": "MNIST", "claims": [{"id": "W3.1", "write_up": "W3", "measured": [spread]}]}),
+    "reproduce": json.dumps({"dataset": "MNIST", "networks": {"W3": network}, "claims": [claim]}),
 }
 target.parent.mkdir(parents=True, exist_ok=True)
 target.write_text(texts[what])
@@ -102,6 +104,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_yaml("dvc.yaml", PIPELINE)
         row = YAML(typ="safe").load(ROOT / "params.yaml")["models"][MODEL]
         write_yaml("params.yaml", {"models": {MODEL: row}})
+        Path("network.json").write_text(json.dumps(row), encoding="utf-8")
         subprocess.run(["git", "init", "--quiet"], check=True)
         subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
         cache = tmp_path_factory.mktemp("cache")  # one that every clone would share

@@ -96,7 +96,7 @@ def read_glyphs(path: Path) -> str:
 def test_a_name_that_could_be_read_as_a_formula_is_drawn_as_it_stands(tmp_path: Path) -> None:
     name = r"a <b>&|*_$x_{$ [c](d) `e` \$"
     with drawing(tmp_path / "names", (9, 3), f"model on {name}", "A line", [f"{name}!"]) as figure:
-        show_tiles(figure.subplots(), np.zeros((1, 784)), [f"{name}?"], [False], columns=1, room=10)
+        show_tiles(figure.subplots(), np.zeros((1, 28, 28)), [f"{name}?"], [False], columns=1, room=10)
     drawn = read_glyphs(tmp_path / "names.svg")
     assert all(text in drawn for text in (f"model on {name}", f"{name}!", f"{name}?"))
 

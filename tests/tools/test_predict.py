@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,9 @@ def trained(
         models.save(Path(f"models/{name}.npz"), network, rows[name], FORM, "digits")
     for split, size in (("kaggle", TEST_IMAGES), ("standard", 0)):
         parts = dict.fromkeys(splits.PARTS, 0) | {"test": size}
-        write_json(splits.directory(split) / "split.json", {"dataset": "digits", "parts": parts, "notes": []})
+        write_json(
+            splits.directory(split) / "split.json", {"dataset": "digits", **asdict(FORM), "parts": parts, "notes": []}
+        )
     np.save(splits.directory("kaggle") / "X_test.npy", (images[:TEST_IMAGES] / np.float32(255)).T)
     np.save(splits.directory("kaggle") / "y_test.npy", labels[:TEST_IMAGES])
     for digit, image in enumerate(draw_digits()[0][20:30]):
