@@ -32,7 +32,7 @@ def project(tmp_path: Path, mirror: Path, write_parameters: Write) -> Project:
     pipeline["stages"]["paper"] |= {"cmd": "cp params.yaml paper/chainrule.pdf", "deps": ["metrics", "figures"]}
     YAML(typ="safe").dump(pipeline, tmp_path / "dvc.yaml")
     row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w3-relu-10"] | {"updates": 20}
-    project.set({"models": {name: dict(row) for name in MODELS}})
+    project.set({"models": {name: dict(row) for name in MODELS}, "shown": "w3-relu-10"})
     (tmp_path / "paper").mkdir()
     project.repro()
     for key, value in (("user.name", "x"), ("user.email", "x@example.org")):
@@ -59,7 +59,7 @@ def test_the_sample_can_be_made_again_by_the_recipe_and_main_asks_for_the_rest(p
     printed = []
     for line in lines:
         if line == EDIT:
-            project.set({"models": project_rows(project) | {"w3-relu-10": wider(project)}})
+            project.set({"models": project_rows(project) | {"w3-relu-10": wider(project)}, "shown": "w3-relu-10"})
             refused = project.run("git", "commit", "--all", "--message", "Too early")
             assert (
                 "error: params.yaml: models.w3-relu-10.layers.0.units is not what train@w3-relu-10 was run with"
@@ -97,7 +97,7 @@ def test_what_a_report_lacks_comes_by_what_it_says(project: Project) -> None:
     project.output("git", "rm", "--quiet", lacking)
     project.output("git", "commit", "--quiet", "--no-verify", "--message", "Without predictions")
     project.output("git", "switch", "--quiet", "--create", "branch")
-    project.set({"models": project_rows(project) | {"w3-relu-10": wider(project)}})
+    project.set({"models": project_rows(project) | {"w3-relu-10": wider(project)}, "shown": "w3-relu-10"})
     project.repro("plot@w3-relu-10")
     project.output("git", "add", ".")
     project.output("git", "commit", "--quiet", "--message", "Wider")
