@@ -10,6 +10,7 @@ from stages.nn.arrays import Array, Labels
 from stages.nn.batches import epoch_batches
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.dropout import Dropout
+from stages.nn.entrywise import Entrywise
 from stages.nn.initializers import Uniform
 from stages.nn.layer import Start
 from stages.nn.layer_table import LAYERS
@@ -27,7 +28,7 @@ lr_scheduler: Any = torch.optim.lr_scheduler
 
 FEATURES, CLASSES, EXAMPLES = 5, 4, 20
 UPDATES, RATE = 50, 0.05
-THEIRS = [name for name in LAYERS if hasattr(torch, name)]
+THEIRS = [name for name, kind in LAYERS.items() if issubclass(kind, Entrywise) and hasattr(torch, name)]
 
 
 def activate(name: str | None, Z: Any) -> Any:
