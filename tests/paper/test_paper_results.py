@@ -185,7 +185,7 @@ def gradient_checks(copy: "Copy") -> dict[str, tuple[str, str]]:
     """Return what the program for it prints on each model: its network, and a table."""
     names = list(copy.read("params.yaml")["models"])
     done = copy.run("-c", f"from tools.check_gradients import report\nfor name in {names}: report(name)")
-    found = re.findall(r"^(\S+): (.+); weight decay .*\n.*\n\n((?:.+\n)+)", done.stdout, re.MULTILINE)
+    found = re.findall(r"^(\S+): (.+); weight decay .*\n(?:.+\n)+\n((?:.+\n)+)", done.stdout, re.MULTILINE)
     return {name: (network, table) for name, network, table in found}
 
 
