@@ -29,7 +29,7 @@ def test_the_functions_alone_change_nothing_that_they_are_given(kind: type[Entry
 def test_uses_its_memory_again_and_follows_size_and_order_of_the_batch(kind: type[Entrywise], order: str) -> None:
     rng = np.random.default_rng(0)
     layer = layer_of(kind)
-    wide, narrow = (np.array(rng.normal(size=(4, m)), order=order) for m in (6, 2))  # type: ignore[call-overload]
+    wide, narrow = (np.array(rng.normal(size=(4, m)), order=order) for m in (6, 2))  # type: ignore[call-overload] # order is any str
     A = layer.forward(wide)
     assert layer.forward(wide) is A
     assert layer.backward(wide) is layer.backward(wide)

@@ -388,4 +388,4 @@ def test_a_state_that_overflows_is_noticed_at_the_end() -> None:
 
 def test_a_record_does_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
-        Record(1, 0.5, 0.5).loss = 0.0  # type: ignore[misc]
+        Record(1, 0.5, 0.5).loss = 0.0  # type: ignore[misc] # it is frozen: that is tested
