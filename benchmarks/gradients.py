@@ -24,8 +24,8 @@ from stages.nn.layer import Layer, Start
 from stages.nn.layer_table import LAYERS
 from stages.nn.network import perceptron
 from stages.nn.one_hot import one_hot
+from stages.nn.parts import loss_and_gradients
 from stages.nn.softmax import softmax, softmax_backward
-from stages.nn.training import loss_and_gradients
 from stages.shared.artifacts import write_json
 from stages.shared.errors import UserError, run
 

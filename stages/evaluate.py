@@ -11,9 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from stages.nn.arrays import Array, Labels
 from stages.nn.cross_entropy import cross_entropy
-from stages.nn.network import Network
 from stages.nn.softmax import softmax
-from stages.nn.training import BLOCK
+from stages.nn.training import logits
 from stages.shared import models, parameters, splits
 from stages.shared.artifacts import replacing, write_json
 from stages.shared.errors import UserError, run
@@ -21,12 +20,6 @@ from stages.shared.schema import named_row
 
 # Which part to look at by class and by image: the first of these that the split has.
 DETAILED = ("test", "held_out", "validation", "train")
-
-
-def logits(network: Network, X: Array) -> Array:
-    """Return the network's logits, of shape (classes, m), for X of shape (features, m), in blocks of columns."""
-    blocks = [network.forward(X[:, start : start + BLOCK]).copy() for start in range(0, X.shape[1], BLOCK)]
-    return np.concatenate(blocks, axis=1)
 
 
 def summary(Z: Array, y: Labels) -> dict[str, Any]:

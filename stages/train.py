@@ -1,5 +1,6 @@
 """Train one model of params.yaml: `python -m stages.train MODEL`."""
 
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -35,7 +36,7 @@ def train(name: str) -> None:
     validation = splits.load_part(row.split, "validation")
     rng = np.random.default_rng(row.seed)
     network = models.start_network(name, row, split.form, rng)
-    trainer = models.build_trainer(row, network, len(y))
+    trainer = models.build_trainer(row, network, len(y), available_cores())
     stopping = EarlyStopping(row.early_stopping) if row.early_stopping else None
     with checkpoints.alone(name):
         origin = checkpoints.origin(row, [X, y, *(validation or ())])
@@ -43,7 +44,8 @@ def train(name: str) -> None:
         checkpoint.restore()
         try:
             with progress_bar(name, trainer) as bar, np.errstate(all="ignore"):
-                for record in fit(trainer, X, y, row.batch_size, rng, validation, row.record_every, stopping):
+                records = fit(trainer, X, y, row.batch_size, rng, validation, row.record_every, stopping, row.window)
+                for record in records:
                     checkpoint.history.append(record)
                     checkpoint.save_now_and_then()
                     bar.set_postfix(loss=f"{record.loss:.4f}", accuracy=f"{record.accuracy:.2%}", refresh=False)
@@ -59,6 +61,11 @@ def train(name: str) -> None:
         checkpoint.remove()
 
 
+def available_cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def progress_bar(name: str, trainer: Trainer) -> "tqdm[NoReturn]":
     """Return the bar of a training; into a log file it is written seldom."""
     seconds = 0.1 if sys.stderr.isatty() else 10
@@ -68,7 +75,8 @@ def progress_bar(name: str, trainer: Trainer) -> "tqdm[NoReturn]":
 def main() -> None:
     """Read the command line."""
     name = named_row(__doc__, "model")
-    with threadpool_limits(parameters.load().blas_threads, user_api="blas"):
+    row = parameters.load_model(name)
+    with threadpool_limits(row.blas_threads or parameters.load().blas_threads, user_api="blas"):
         train(name)
 
 

@@ -72,7 +72,7 @@ class Convolution(Layer):
         windows = sliding_window_view(images, (self._size, self._size), axis=(1, 2))
         return np.moveaxis(windows, 3, -1).reshape(-1, self.parameters["W"].shape[1])
 
-    def forward(self, X: Array, training: bool = False) -> Array:
+    def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z, of shape (height width filters, m)."""
         W, b = self.parameters.values()
         self._P = self._patches(X)
@@ -114,7 +114,7 @@ class MaxPooling(Layer):
         self.shape = (height // size, width // size, channels)
         self._size = size
 
-    def forward(self, X: Array, training: bool = False) -> Array:
+    def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return the maxima, of shape (height width channels, m)."""
         height, width, channels = self.shape
         tiles = X.T.reshape(-1, height, self._size, width, self._size, channels)
@@ -151,7 +151,7 @@ class BatchNormalization(Layer):
         self.state = {"mean": np.zeros(column, start.dtype), "var": np.ones(column, start.dtype)}
         self._momentum = momentum
 
-    def forward(self, X: Array, training: bool = False) -> Array:
+    def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Y of the shape of X."""
         gamma, beta = self.parameters.values()
         mean, variance = self.state.values()
@@ -189,9 +189,9 @@ class Residual(Network):
         if self.shape != shape:
             raise OptionError("layers", f"return {self.shape}, and what is added to that has {shape}")
 
-    def forward(self, X: Array, training: bool = False) -> Array:
+    def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return X plus what the layers make of it."""
-        return X + super().forward(X, training)
+        return X + super().forward(X, rng)
 
     def backward(self, dY: Array, add: bool = False, dX: bool = True) -> Array | None:
         """Return dY plus what the layers pass back."""

@@ -36,7 +36,7 @@ class Affine(Layer):
         self._Z: Array | None = None
         self._dX: Array | None = None
 
-    def forward(self, X: Array, training: bool = False) -> Array:
+    def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W X + b, of shape (units, m), for X of shape (inputs, m)."""
         W, b = self.parameters.values()
         self._X = X

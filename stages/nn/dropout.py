@@ -16,7 +16,7 @@ class Dropout(Layer):
     shape : tuple of int
         Of an example.
     start : Start
-        Its generator draws a new mask in each training pass.
+        Not used.
     rate : float
         Probability of dropping an entry, in [0, 1).
     """
@@ -25,17 +25,17 @@ class Dropout(Layer):
 
     def __init__(self, shape: Shape, start: Start, *, rate: Share) -> None:
         super().__init__(shape, start)
-        self.rate, self.rng = rate, start.rng
+        self.rate = rate
         self._mask: Array | None = None
         self._D: Array | None = None
         self._dA: Array | None = None
 
-    def forward(self, A: Array, training: bool = False) -> Array:
-        """Return A times a fresh mask of the shape of A in training, A itself otherwise."""
-        if not training:
+    def forward(self, A: Array, rng: np.random.Generator | None = None) -> Array:
+        """Return A times a mask of the shape of A that `rng` draws in training, A itself otherwise."""
+        if rng is None:
             self._mask = None
             return A
-        kept = self.rng.random(A.shape, np.float32) >= self.rate
+        kept = rng.random(A.shape, np.float32) >= self.rate
         self._mask = kept.astype(A.dtype)
         self._mask /= 1 - self.rate
         self._D = reuse_like(self._D, A)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import ClassVar
 
+import numpy as np
+
 from stages.nn.arrays import Array, reuse_like
 from stages.nn.layer import Layer, Shape, Start
 
@@ -26,7 +28,7 @@ class Entrywise(Layer):
         self._A: Array | None = None
         self._dZ: Array | None = None
 
-    def forward(self, Z: Array, training: bool = False) -> Array:
+    def forward(self, Z: Array, rng: np.random.Generator | None = None) -> Array:
         """Return the activations A, of the shape of Z."""
         self._A = reuse_like(self._A, Z)
         return type(self).function(Z, out=self._A)

@@ -43,7 +43,7 @@ class Start:
     Parameters
     ----------
     rng : numpy.random.Generator
-        Draws the parameters, and afterwards what a layer draws in training.
+        Draws the parameters.
     initializer : Initializer
         Gives the distribution of weights and biases.
     dtype : dtype
@@ -127,9 +127,35 @@ class Layer(ABC):
         """All that a file must keep of it: parameters and state."""
         return {**self.parameters, **self.state}
 
+    @property
+    def size(self) -> int:
+        """How many entries the parameters have."""
+        return sum(theta.size for theta in self.parameters.values())
+
+    def bind(self, parameters: Array, gradients: Array) -> None:
+        """Move the parameters and the gradients into these arrays, of shape (size,), one after the other.
+
+        An optimizer's step is then a few operations on one array, however many layers there are.
+        """
+        stop = 0
+        for name, theta in self.parameters.items():
+            start, stop = stop, stop + theta.size
+            for held, array in ((self.parameters, parameters), (self.gradients, gradients)):
+                view = array[start:stop].reshape(theta.shape)
+                view[...] = held[name]
+                held[name] = view
+
     @abstractmethod
-    def forward(self, X: Array, training: bool = False) -> Array:
-        """Return Y, an example a column, for X of shape (features, m)."""
+    def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
+        """Return Y, an example a column, for X of shape (features, m).
+
+        Parameters
+        ----------
+        X : ndarray of shape (features, m)
+            Examples.
+        rng : numpy.random.Generator, optional
+            In training, what is drawn is drawn from it. None is prediction: nothing is drawn.
+        """
 
     @abstractmethod
     def backward(self, dY: Array, add: bool = False, dX: bool = True) -> Array | None:
@@ -157,7 +183,7 @@ class Layer(ABC):
         return None
 
     def replica(self) -> Self:
-        """Return a layer that shares the parameters, and has gradients, memory, state and generator of its own."""
+        """Return a layer that shares the parameters, and has gradients, memory and state of its own."""
         return copy.deepcopy(self, {id(theta): theta for theta in self.parameters.values()})
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from stages.nn.affine import Affine
@@ -57,10 +58,19 @@ class Network(Layer):
         """The gradients of the layers, by the names of their parameters."""
         return self._by_index("gradients")
 
-    def forward(self, X: Array, training: bool = False) -> Array:
+    def bind(self, parameters: Array, gradients: Array) -> None:
+        """Move the parameters and gradients of the layers into these arrays, one layer after the other."""
+        stop = 0
+        for layer in self.layers:
+            start, stop = stop, stop + layer.size
+            layer.bind(parameters[start:stop], gradients[start:stop])
+        self.parameters.update(self._by_index("parameters"))
+        self.gradients.update(self._by_index("gradients"))
+
+    def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return the output of the last layer, for X of shape (features, m)."""
         for layer in self.layers:
-            X = layer.forward(X, training)
+            X = layer.forward(X, rng)
         return X
 
     def backward(self, dY: Array, add: bool = False, dX: bool = True) -> Array | None:

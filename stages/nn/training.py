@@ -7,41 +7,13 @@ from itertools import islice
 import numpy as np
 
 from stages.nn.arrays import Array, Labels
-from stages.nn.batches import epoch_batches
-from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
+from stages.nn.batches import Chosen, batches_per_epoch, epoch_batches
+from stages.nn.cross_entropy import cross_entropy
 from stages.nn.early_stopping import EarlyStopping
 from stages.nn.layer import Layer
 from stages.nn.optimizers import Optimizer
+from stages.nn.parts import BLOCK, Parts, Team
 from stages.nn.schedules import Schedule
-
-# Columns that go forward and backward together: few enough that their activations stay in the processor's cache.
-BLOCK = 2048
-
-
-def loss_and_gradients(network: Layer, X: Array, y: Labels) -> tuple[float, int]:
-    """Set the network's gradients of the mean cross-entropy; return it and the number of correct predictions.
-
-    Blocks of columns are taken forward and backward one after the other and their gradients added. As the loss of each
-    block is divided by the m of all columns, the sum is exactly the gradient of the whole.
-
-    Parameters
-    ----------
-    network : Layer
-        In training mode: dropout is active.
-    X : ndarray of shape (features, m)
-        Examples.
-    y : ndarray of shape (m,)
-        Labels.
-    """
-    m = X.shape[1]
-    loss, correct = 0.0, 0
-    for start in range(0, m, BLOCK):
-        X_block, y_block = X[:, start : start + BLOCK], y[start : start + BLOCK]
-        Z = network.forward(X_block, training=True)
-        loss += cross_entropy(Z, y_block, m)
-        correct += int(np.count_nonzero(Z.argmax(axis=0) == y_block))
-        network.backward(cross_entropy_gradient(Z, y_block, m), add=start > 0, dX=False)
-    return loss, correct
 
 
 class Diverged(ArithmeticError):
@@ -76,13 +48,17 @@ class Trainer:
     weight_decay : float
         lambda of the penalty lambda/2 · ‖W‖², whose gradient lambda W is added to dW, for each parameter W that its
         layer says is decayed.
+    parts, seed, threads, team
+        As in `Parts`.
 
     Attributes
     ----------
     update : int
         Number of updates made.
-    states : dict of str to list of ndarray
-        The optimizer's state for each parameter.
+    parts : Parts
+        Give the gradients of a batch.
+    state : list of ndarray of shape (parameters,)
+        The optimizer's, for all parameters in one array.
     """
 
     def __init__(
@@ -93,31 +69,43 @@ class Trainer:
         schedule: Schedule,
         updates: int,
         weight_decay: float = 0.0,
+        parts: int = 1,
+        seed: int = 0,
+        threads: int = 1,
+        team: Team | None = None,
     ) -> None:
         self.network, self.optimizer = network, optimizer
         self.learning_rate, self.schedule, self.updates = learning_rate, schedule, updates
         self.weight_decay = weight_decay
         self.update = 0
-        self.states = {name: optimizer.start(theta) for name, theta in network.parameters.items()}
+        self.parts = Parts(network, parts, seed, threads, team)
+        self.state = optimizer.start(self.parts.parameters)
+        self._decayed = [(network.parameters[name], network.gradients[name]) for name in network.decayed]
 
-    def step(self, X: Array, y: Labels) -> tuple[float, int]:
+    def step(self, X: Array, y: Labels, chosen: Chosen = None) -> tuple[float, int]:
         """Make one update from a batch; return the loss and the number of correct predictions before it.
+
+        Parameters
+        ----------
+        X, y : ndarray of shape (features, examples) and (examples,)
+            Examples and their labels.
+        chosen : ndarray of shape (m,), optional
+            Which of them are the batch; all if left out.
 
         Raises
         ------
         Diverged
             If the loss is not finite; the parameters are then left as they are.
         """
-        loss, correct = loss_and_gradients(self.network, X, y)
         self.update += 1
+        loss, correct = self.parts.loss_and_gradients(X, y, chosen, self.update)
         if not np.isfinite(loss):
             raise Diverged(self.update)
         rate = self.learning_rate * self.schedule(self.update, self.updates)
-        for name, theta in self.network.parameters.items():
-            g = self.network.gradients[name]
-            if self.weight_decay and name in self.network.decayed:
-                g += self.weight_decay * theta
-            self.optimizer.step(theta, g, self.states[name], rate, self.update)
+        if self.weight_decay:
+            for W, dW in self._decayed:
+                np.add(dW, self.weight_decay * W, out=dW)
+        self.optimizer.step(self.parts.parameters, self.parts.gradients, self.state, rate, self.update)
         return loss, correct
 
 
@@ -142,15 +130,16 @@ class Record:
     validation_accuracy: float | None = None
 
 
+def logits(network: Layer, X: Array) -> Array:
+    """Return the network's logits, of shape (classes, m), for X of shape (features, m), in blocks of columns."""
+    blocks = [network.forward(X[:, start : start + BLOCK]).copy() for start in range(0, X.shape[1], BLOCK)]
+    return np.concatenate(blocks, axis=1)
+
+
 def evaluate(network: Layer, X: Array, y: Labels) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy, dropout inactive, for X (features, m) and y (m,)."""
-    m = len(y)
-    loss, correct = 0.0, 0
-    for start in range(0, m, BLOCK):
-        Z, y_block = network.forward(X[:, start : start + BLOCK]), y[start : start + BLOCK]
-        loss += cross_entropy(Z, y_block, m)
-        correct += int(np.count_nonzero(Z.argmax(axis=0) == y_block))
-    return loss, correct / m
+    Z = logits(network, X)
+    return cross_entropy(Z, y, len(y)), float((Z.argmax(axis=0) == y).mean())
 
 
 def fit(
@@ -162,6 +151,7 @@ def fit(
     validation: tuple[Array, Labels] | None = None,
     record_every: int = 1,
     early_stopping: EarlyStopping | None = None,
+    window: int | None = None,
 ) -> Iterator[Record]:
     """Train, and yield a record after every so many epochs and at the end.
 
@@ -184,6 +174,8 @@ def fit(
         Epochs between two records.
     early_stopping : EarlyStopping, optional
         Is shown each validation loss and may end the training.
+    window : int, optional
+        As in `epoch_batches`.
 
     Raises
     ------
@@ -191,15 +183,19 @@ def fit(
         If the loss or, at the end, a parameter or a state is not finite.
     """
     kept = trainer.network.kept
-    per_epoch = 1 if batch_size is None else -(-len(y) // batch_size)
+    m, team = len(y), trainer.parts.team
+    per_epoch = batches_per_epoch(m, batch_size)
     loss, correct, seen = 0.0, 0, 0
     while trainer.update < trainer.updates and not (early_stopping and early_stopping.exhausted):
-        for X_batch, y_batch in islice(epoch_batches(X, y, batch_size, rng), trainer.updates - trainer.update):
-            batch_loss, batch_correct = trainer.step(X_batch, y_batch)
-            loss, correct, seen = loss + batch_loss * len(y_batch), correct + batch_correct, seen + len(y_batch)
+        for chosen in islice(epoch_batches(m, batch_size, rng, window), trainer.updates - trainer.update):
+            batch_loss, batch_correct = trainer.step(X, y, chosen)
+            size = m if chosen is None else len(chosen)
+            loss, correct, seen = loss + batch_loss * size, correct + batch_correct, seen + size
         if trainer.update % (record_every * per_epoch) and trainer.update < trainer.updates:
             continue
-        measured = evaluate(trainer.network, *validation) if validation else (None, None)
+        measured: tuple[float, float] | tuple[None, None] = None, None
+        if validation:  # measured by rank 0, whose network has the state
+            measured = team.share(None if team.rank else evaluate(trainer.network, *validation))
         record = Record(trainer.update, loss / seen, correct / seen, *measured)
         loss, correct, seen = 0.0, 0, 0
         if early_stopping and record.validation_loss is not None:

@@ -88,10 +88,8 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def _arrays(self) -> dict[str, Array]:
-        arrays = self.trainer.network.kept
-        for name, state in self.trainer.states.items():
-            arrays |= {f"{name} state {number}": array for number, array in enumerate(state)}
-        return arrays
+        state = {f"optimizer {number}": array for number, array in enumerate(self.trainer.state)}
+        return self.trainer.network.kept | state
 
     def save(self) -> None:
         """Write the state, which must be that at a record."""

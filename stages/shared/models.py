@@ -10,8 +10,10 @@ from numpy.typing import DTypeLike, NDArray
 from pydantic import ValidationError
 
 from stages.nn.arrays import Array
+from stages.nn.batches import batches_per_epoch
 from stages.nn.layer import OptionError, Outline, Start
 from stages.nn.network import Network
+from stages.nn.parts import Team
 from stages.nn.training import Trainer
 from stages.shared.artifacts import load_archive, missing, save_archive
 from stages.shared.errors import UserError
@@ -50,11 +52,24 @@ def start_network(
         raise UserError(f"{PATH}: models.{name}.{error}") from None
 
 
-def build_trainer(row: Model, network: Network, m: int) -> Trainer:
-    """Return the trainer of a row for m training examples, from which epochs become updates."""
-    per_epoch = -(-m // row.batch_size) if row.batch_size else 1
-    updates = row.updates or (row.epochs or 0) * per_epoch
-    return Trainer(network, row.optimizer, row.learning_rate, row.schedule, updates, row.weight_decay)
+def build_trainer(row: Model, network: Network, m: int, threads: int = 1, team: Team | None = None) -> Trainer:
+    """Return the trainer of a row for m training examples, from which epochs become updates.
+
+    What it does depends on neither of its workers: the threads of this process, and the team of processes.
+    """
+    updates = row.updates or (row.epochs or 0) * batches_per_epoch(m, row.batch_size)
+    return Trainer(
+        network,
+        row.optimizer,
+        row.learning_rate,
+        row.schedule,
+        updates,
+        row.weight_decay,
+        row.parts,
+        row.seed,
+        threads,
+        team,
+    )
 
 
 def save(path: Path, network: Network, row: Model, form: Form, label: str) -> None:

@@ -139,6 +139,17 @@ class Model(Section):
     )
     weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False, description="lambda of the L2 penalty on the weights")
     batch_size: Positive | None = Field(None, description="examples in a mini-batch; null takes all for each update")
+    parts: Positive = Field(
+        1, description="parts that a batch is taken in, side by side if there are processor cores for it"
+    )
+    blas_threads: Positive | None = Field(
+        None, description="threads of the linear algebra library in a part; null takes the pipeline's `blas_threads`"
+    )
+    window: Positive | None = Field(
+        None,
+        description="with mini-batches, examples that are shuffled among themselves and read from disk together; "
+        "null shuffles all, in memory",
+    )
     updates: Positive | None = Field(None, description="length of the training in updates")
     epochs: Positive | None = Field(None, description="length of the training in passes over the training part")
     record_every: Positive = Field(1, description="epochs between two rows of the training history")
@@ -158,6 +169,12 @@ class Model(Section):
     def _one_length(self) -> "Model":
         if (self.updates is None) == (self.epochs is None):
             raise ValueError("needs one of updates and epochs, and not both")
+        return self
+
+    @model_validator(mode="after")
+    def _window_of_batches(self) -> "Model":
+        if self.window and (self.batch_size is None or self.window < self.batch_size):
+            raise ValueError(f"window must be at least batch_size, which is {self.batch_size}")
         return self
 
 

@@ -14,8 +14,9 @@ from stages.nn.batches import epoch_batches
 from stages.nn.initializers import Normal
 from stages.nn.network import Network
 from stages.nn.optimizers import GradientDescent
+from stages.nn.parts import loss_and_gradients
 from stages.nn.schedules import Constant
-from stages.nn.training import Trainer, fit, loss_and_gradients
+from stages.nn.training import Trainer, fit
 from tests.networks import build
 
 N = 4
@@ -92,7 +93,7 @@ def test_blocks_of_a_batch_add_up_to_the_mean_of_the_single_gradients(
     network = build([3, 4, 3], "tanh", Normal(0.7), rng, dtype=np.float64)
     X, y = rng.standard_normal((3, 7)), rng.integers(0, 3, 7)
     singles = np.array([gradient(network, X[:, [i]], y[[i]]) for i in range(7)])
-    monkeypatch.setattr("stages.nn.training.BLOCK", block)
+    monkeypatch.setattr("stages.nn.parts.BLOCK", block)
     np.testing.assert_allclose(gradient(network, X, y), singles.mean(axis=0), rtol=0, atol=1e-14)
 
 

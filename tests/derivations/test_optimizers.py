@@ -13,8 +13,8 @@ from stages.nn.cross_entropy import cross_entropy
 from stages.nn.initializers import Normal
 from stages.nn.network import Network
 from stages.nn.optimizers import Adam, GradientDescent, Momentum, Nesterov, Optimizer, RMSProp
+from stages.nn.parts import loss_and_gradients
 from stages.nn.schedules import Cosine, Steps
-from stages.nn.training import loss_and_gradients
 from tests.networks import affine, build, network_of
 
 T = 5

@@ -10,8 +10,9 @@ from stages.nn.arrays import Array
 from stages.nn.cross_entropy import cross_entropy
 from stages.nn.initializers import Uniform
 from stages.nn.optimizers import Adam, GradientDescent, Momentum, Nesterov, Optimizer
+from stages.nn.parts import loss_and_gradients
 from stages.nn.schedules import Constant
-from stages.nn.training import Trainer, loss_and_gradients
+from stages.nn.training import Trainer
 from tests.networks import affine, build, network_of
 
 lam, eta, mu = sympy.symbols("lambda eta mu", positive=True)

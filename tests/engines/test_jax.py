@@ -12,7 +12,7 @@ from stages.nn.initializers import Uniform
 from stages.nn.layer import Maker, Start
 from stages.nn.layer_table import LAYERS
 from stages.nn.network import Network
-from stages.nn.training import loss_and_gradients
+from stages.nn.parts import loss_and_gradients
 
 jax = pytest.importorskip("jax", reason="`make test-engines` installs JAX")
 

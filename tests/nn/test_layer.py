@@ -15,7 +15,7 @@ from stages.nn.schedules import Constant, Cosine, Steps
 class Plain(Layer):
     """A layer that says nothing of itself."""
 
-    def forward(self, X: Array, training: bool = False) -> Array:
+    def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return X."""
         return X
 

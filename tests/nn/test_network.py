@@ -100,7 +100,7 @@ class Recording(Layer):
         self.parameters = parameters
         self.wanted: list[bool] = []
 
-    def forward(self, X: Array, training: bool = False) -> Array:
+    def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return X."""
         return X
 

@@ -18,9 +18,10 @@ from stages.nn.initializers import Normal, Uniform
 from stages.nn.layer import Start
 from stages.nn.network import Network
 from stages.nn.optimizers import OPTIMIZERS, GradientDescent, Momentum, Optimizer
+from stages.nn.parts import loss_and_gradients
 from stages.nn.schedules import Constant, Schedule, Steps
 from stages.nn.softmax import softmax
-from stages.nn.training import Diverged, Record, Trainer, evaluate, fit, loss_and_gradients
+from stages.nn.training import Diverged, Record, Trainer, evaluate, fit
 from tests.networks import BatchNormalization, build
 
 FEATURES, CLASSES = 5, 4
