@@ -46,8 +46,8 @@ def ours(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
 
     def train() -> None:
         for _ in range(work.updates if work.batch_size is None else 1):
-            for X_batch, y_batch in epoch_batches(X, y, work.batch_size, rng):
-                trainer.step(X_batch, y_batch)
+            for chosen in epoch_batches(len(y), work.batch_size, rng):
+                trainer.step(X, y, chosen)
 
     return train, lambda X_test: network.forward(X_test).argmax(axis=0)
 

@@ -169,9 +169,9 @@ def cases() -> list[Case]:
     affine.parameters = {"W": W, "b": b}
     affine.forward(X)
     dX = _by_input(affine, G)
-    mask, dropped = (Dropout((CLASSES,), Start(np.random.default_rng(0)), rate=0.4) for _ in range(2))
-    M = mask.forward(np.ones_like(A), training=True)
-    dropped.forward(A, training=True)
+    mask, dropped = (Dropout((CLASSES,), Start(rng), rate=0.4) for _ in range(2))
+    M = mask.forward(np.ones_like(A), np.random.default_rng(0))
+    dropped.forward(A, np.random.default_rng(0))
     found = [
         Case("affine layer", _weighted_sum(_affine), [W, b, X], [G], [*affine.gradients.values(), dX], False),
     ]

@@ -114,7 +114,7 @@ def train(folder: Path | None) -> dict[str, Any]:
     with threadpool_limits(THREADS):
         begin = time.perf_counter()
         for X, y in tqdm(parts, desc="streamed" if folder else "in memory"):
-            correct.append(sum(trainer.step(*batch)[1] for batch in epoch_batches(X, y, BATCH_SIZE, rng)))
+            correct.append(sum(trainer.step(X, y, chosen)[1] for chosen in epoch_batches(len(y), BATCH_SIZE, rng)))
             images.append(len(y))
             seconds.append(time.perf_counter() - begin)
             begin += seconds[-1]

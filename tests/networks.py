@@ -155,7 +155,7 @@ class BatchNormalization(Layer):
         """Return Y of the shape of X."""
         gamma, beta = self.parameters.values()
         mean, variance = self.state.values()
-        if training:
+        if rng is not None:
             mean, variance = X.mean(axis=1, keepdims=True), X.var(axis=1, keepdims=True)
             for name, batch in (("mean", mean), ("var", variance)):
                 self.state[name] *= self._momentum

@@ -18,6 +18,7 @@ from stages.nn.cross_entropy import cross_entropy
 from stages.nn.gradient_check import numeric_gradient, relative_error
 from stages.nn.layer import Layer
 from stages.nn.optimizers import GradientDescent
+from stages.nn.parts import PartGenerator
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer
 from stages.shared import splits
@@ -89,21 +90,18 @@ class Loss:
         In float64.
     weight_decay : float
         lambda of the penalty on the parameters that are decayed.
-    rng : numpy.random.Generator
-        The one that draws the masks of dropout; it is set back before each pass, so that they are always the same.
     X, y : ndarray of shape (features, m) and (m,)
         The batch.
     """
 
-    def __init__(self, network: Layer, weight_decay: float, rng: np.random.Generator, X: Array, y: Labels) -> None:
+    def __init__(self, network: Layer, weight_decay: float, X: Array, y: Labels) -> None:
         self.network, self.weight_decay, self.X, self.y = network, weight_decay, X, y
-        self._rng, self._random_state = rng, rng.bit_generator.state
         self._forward()
         self._branches = network.branches()
 
     def _forward(self) -> Array:
-        self._rng.bit_generator.state = self._random_state
-        return self.network.forward(self.X, training=True)
+        masks = PartGenerator(seed=0, part=0).of_update(1)  # those of the step that gives the gradients
+        return self.network.forward(self.X, masks)
 
     def __call__(self) -> float:
         """Return the loss at the present parameters.
@@ -123,7 +121,6 @@ class Loss:
 
     def gradients(self) -> dict[str, Array]:
         """Return the gradient that training derives: what one update at learning rate 1 subtracts."""
-        self._rng.bit_generator.state = self._random_state
         parameters = self.network.parameters
         before = {name: theta.copy() for name, theta in parameters.items()}
         Trainer(self.network, GradientDescent(), 1.0, Constant(), 1, self.weight_decay).step(self.X, self.y)
@@ -170,7 +167,7 @@ def compare_at_random(name: str, row: Model, form: Form = FORM) -> tuple[list[Co
     for batch in range(1, BATCHES + 1):
         X, y = rng.random((math.prod(form.shape), EXAMPLES)), rng.integers(len(form.classes), size=EXAMPLES)
         try:
-            return compare(Loss(network, row.weight_decay, rng, X, y), np.random.default_rng(SEED)), batch
+            return compare(Loss(network, row.weight_decay, X, y), np.random.default_rng(SEED)), batch
         except KinkWithinStepError:
             continue
     raise UserError(f"in each of {BATCHES} random batches a layer lies within {STEP:g} of one of its kinks")

@@ -105,7 +105,8 @@ def test_first_batch_of_an_epoch_of_a_network() -> None:
     whole = gradient(network, X, y)
     noise = np.mean([np.square(gradient(network, X[:, [i]], y[[i]]) - whole).sum() for i in range(examples)])
 
-    errors = np.array([gradient(network, *next(epoch_batches(X, y, m, rng))) - whole for _ in range(draws)])
+    drawn = [next(epoch_batches(examples, m, rng)) for _ in range(draws)]
+    errors = np.array([gradient(network, X[:, chosen], y[chosen]) - whole for chosen in drawn])
     squares = np.square(errors).sum(axis=1)
     formula = noise / m * (examples - m) / (examples - 1)
     assert abs(squares.mean() - formula) < 5 * squares.std(ddof=1) / np.sqrt(draws)

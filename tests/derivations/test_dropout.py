@@ -111,7 +111,7 @@ def test_layer_has_this_mean_and_mean_square(rate: float, dtype: type[np.floatin
     a = rng.standard_normal((4, 1)).astype(dtype)
     draws = 40_000
     layer = Dropout((4,), Start(rng), rate=rate)
-    D = layer.forward(np.repeat(a, draws, axis=1), training=True).astype(np.float64)
+    D = layer.forward(np.repeat(a, draws, axis=1), rng).astype(np.float64)
     for sample, expected in ((D, a), (D**2, a**2 / (1 - rate))):
         error = sample.std(axis=1, ddof=1) / np.sqrt(draws)
         assert np.all(np.abs(sample.mean(axis=1) - expected[:, 0]) < 5 * error)

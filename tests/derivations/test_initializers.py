@@ -164,9 +164,9 @@ def train(W1: Array, W2: Array, activation: str, optimizer: str) -> tuple[Array,
     rng = np.random.default_rng(1)
     network = build([len(W1[0]), len(W1), len(W2)], activation, Normal(0), rng, dtype=np.float64)
     X, y = rng.standard_normal((len(W1[0]), 20)), rng.integers(0, len(W2), 20)
+    trainer = Trainer(network, OPTIMIZERS[optimizer](), 0.01, Constant(), 20)
     first, last = network.parameters["0.W"], network.parameters["2.W"]
     first[...], last[...] = W1, W2
-    trainer = Trainer(network, OPTIMIZERS[optimizer](), 0.01, Constant(), 20)
     for _ in range(20):
         trainer.step(X, y)
     return first, last

@@ -85,7 +85,7 @@ def test_deep_random_networks(activation: str | None, rate: float, seed: int) ->
     sizes = [5, *rng.integers(3, 9, size=5), 4]
     network = build(sizes, activation, Uniform(-1, 1), rng, rate, np.float64)
     X, y = rng.normal(size=(5, 7)), rng.integers(4, size=7)
-    masks = masks_of(network.layers, sizes[1:-1], 7)
+    masks = masks_of(rate, sizes[1:-1], 7)
     theta = list(network.parameters.values())
 
     def plain_loss(theta: list[Any]) -> Any:
@@ -94,21 +94,16 @@ def test_deep_random_networks(activation: str | None, rate: float, seed: int) ->
             A = mask * PLAIN[activation](anp.dot(W, A) + b)
         return plain_cross_entropy(anp.dot(theta[-2], A) + theta[-1], y)
 
-    Z = network.forward(X, training=True)
+    Z = network.forward(X, np.random.default_rng(9))
     assert cross_entropy(Z, y, 7) == pytest.approx(plain_loss(theta), rel=1e-12)
     network.backward(cross_entropy_gradient(Z, y, 7))
     for ours, theirs in zip(network.gradients.values(), grad(plain_loss)(theta), strict=True):
         close(ours, theirs)
 
 
-def masks_of(layers: list[Any], units: list[int], m: int) -> list[Array]:
-    """Return the mask of each hidden layer; each dropout is given its own generator, to draw its mask a second time."""
-    dropouts = [layer for layer in layers if isinstance(layer, Dropout)]
-    if not dropouts:
-        return [np.ones((n, m)) for n in units]
-    for number, layer in enumerate(dropouts):
-        layer.rng = np.random.default_rng(number)
-    return [
-        Dropout((n,), Start(np.random.default_rng(number)), rate=layer.rate).forward(np.ones((n, m)), training=True)
-        for number, (layer, n) in enumerate(zip(dropouts, units, strict=True))
-    ]
+def masks_of(rate: float, units: list[int], m: int) -> list[Array]:
+    """Return the mask of each hidden layer: the same generator draws them again, one layer after the other."""
+    ones, again = [np.ones((n, m)) for n in units], np.random.default_rng(9)
+    if not rate:
+        return ones
+    return [Dropout(A.shape[:1], Start(again), rate=rate).forward(A, again) for A in ones]

@@ -104,9 +104,9 @@ def test_cross_entropy(scale: float, rng: np.random.Generator) -> None:
 
 def test_dropout(rng: np.random.Generator) -> None:
     A, dD = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
-    (layer, other), At = [Dropout((4,), Start(np.random.default_rng(1)), rate=0.4) for _ in range(2)], leaf(A)
-    mask = other.forward(np.ones((4, 5)), training=True)
-    layer.forward(A, training=True)
+    (layer, other), At = [Dropout((4,), Start(rng), rate=0.4) for _ in range(2)], leaf(A)
+    mask = other.forward(np.ones((4, 5)), np.random.default_rng(1))
+    layer.forward(A, np.random.default_rng(1))
     (At * torch.tensor(mask)).backward(torch.tensor(dD))
     close(layer.backward(dD), At)
 
@@ -128,17 +128,14 @@ def test_deep_random_networks(activation: str | None, rate: float, seed: int) ->
     network = build([FEATURES, *hidden, CLASSES], activation, Uniform(-1, 1), rng, rate, np.float64)
     X, y = rng.normal(size=(FEATURES, EXAMPLES)), rng.integers(CLASSES, size=EXAMPLES)
     masks: list[Array] = [np.ones((units, EXAMPLES)) for units in hidden]
-    dropouts = [layer for layer in network.layers if isinstance(layer, Dropout)]
-    for number, layer in enumerate(dropouts):  # a generator of its own, to draw its mask a second time
-        layer.rng = np.random.default_rng(number)
-        other = Dropout((hidden[number],), Start(np.random.default_rng(number)), rate=rate)
-        masks[number] = other.forward(masks[number], training=True)
-    assert len(dropouts) == (len(hidden) if rate else 0)
+    if rate:  # the same generator draws the same masks, one layer after the other
+        again = np.random.default_rng(9)
+        masks = [Dropout(ones.shape[:1], Start(rng), rate=rate).forward(ones, again) for ones in masks]
 
     theta = [leaf(array) for array in network.parameters.values()]
     loss = functional.cross_entropy(logits(theta, X, activation, masks), torch.tensor(y))
     loss.backward()
-    Z = network.forward(X, training=True)
+    Z = network.forward(X, np.random.default_rng(9))
     assert cross_entropy(Z, y, EXAMPLES) == pytest.approx(loss.item(), rel=1e-12)
     network.backward(cross_entropy_gradient(Z, y, EXAMPLES))
     for ours, theirs in zip(network.gradients.values(), theta, strict=True):
@@ -228,7 +225,7 @@ def test_a_run_of_mini_batches(optimizer: str) -> None:
     network, X, y = random_start()
     start = {name: theta.copy() for name, theta in network.parameters.items()}
     rng, size = np.random.default_rng(1), 6  # 4 batches an epoch, the last one of 2
-    batches = [(X_batch.copy(), y_batch) for _ in range(13) for X_batch, y_batch in epoch_batches(X, y, size, rng)]
+    batches = [(X[:, chosen], y[chosen]) for _ in range(13) for chosen in epoch_batches(len(y), size, rng)]
     ours, theirs = PAIRS[optimizer]
     expected = train_in_torch(network, batches[:UPDATES], theirs, SCHEDULERS["constant"][1], 0.1)
     list(fit(Trainer(network, ours, RATE, Constant(), UPDATES, 0.1), X, y, size, np.random.default_rng(1)))

@@ -35,16 +35,14 @@ class TrainingLoss:
     affine in the entry that is stepped: none was met within the step if all sides are the same at both its ends.
     """
 
-    def __init__(self, network: Network, rng: np.random.Generator, X: Array, y: Labels) -> None:
-        self.network, self.rng, self.X, self.y = network, rng, X, y
-        self.masks = rng.bit_generator.state
+    def __init__(self, network: Network, X: Array, y: Labels) -> None:
+        self.network, self.X, self.y = network, X, y
         self.logits()
         self.sides = network.branches()
 
     def logits(self) -> Array:
         """Return the logits of a training pass with the masks of the first."""
-        self.rng.bit_generator.state = self.masks
-        return self.network.forward(self.X, training=True)
+        return self.network.forward(self.X, np.random.default_rng(0))
 
     def __call__(self) -> float:
         """Return the loss."""
@@ -60,7 +58,7 @@ class TrainingLoss:
 def test_central_differences(activation: str | None, dropout: float, hidden: list[int]) -> None:
     rng = np.random.default_rng(len(hidden))
     network = build([FEATURES, *hidden, CLASSES], activation, Uniform(-1.5, 1.5), rng, dropout, np.float64)
-    loss = TrainingLoss(network, rng, *random_examples(0))
+    loss = TrainingLoss(network, *random_examples(0))
     network.backward(cross_entropy_gradient(loss.logits(), loss.y, EXAMPLES))
     for name, theta in network.parameters.items():
         analytic = network.gradients[name].copy()
@@ -71,7 +69,7 @@ def test_central_differences(activation: str | None, dropout: float, hidden: lis
 def test_a_kink_within_the_step_is_noticed() -> None:
     one = np.ones((1, 1))
     network = network_of(affine(one.copy(), np.full((1, 1), 1e-6)), ReLU((1,), START), affine(one, one))
-    loss = TrainingLoss(network, np.random.default_rng(0), np.zeros((1, 1)), np.zeros(1, np.int64))
+    loss = TrainingLoss(network, np.zeros((1, 1)), np.zeros(1, np.int64))
     with pytest.raises(AssertionError, match="within the step of the kink"):
         numeric_gradient(loss, network.parameters["0.b"])
 
@@ -159,7 +157,6 @@ def test_the_layers_that_are_built(activation: str | None, dropout: float, kinds
     for layer in network.layers:
         if isinstance(layer, Dropout):
             assert layer.rate == dropout
-            assert layer.rng is rng
 
 
 def test_without_activation_the_network_is_one_affine_map() -> None:

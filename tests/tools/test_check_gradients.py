@@ -152,7 +152,7 @@ def test_the_check_leaves_the_parameters_as_they_were() -> None:
     rng = np.random.default_rng(0)
     network = models.start_network("m", model, FORM, rng, np.float64)
     before = {name: theta.copy() for name, theta in network.parameters.items()}
-    compare(Loss(network, 0.1, rng, rng.random((784, 3)), np.array([1, 5, 9])), np.random.default_rng(0))
+    compare(Loss(network, 0.1, rng.random((784, 3)), np.array([1, 5, 9])), np.random.default_rng(0))
     for name, theta in network.parameters.items():
         np.testing.assert_array_equal(theta, before[name])
 
@@ -161,7 +161,7 @@ def test_the_check_leaves_the_parameters_as_they_were() -> None:
 def test_a_kink_within_the_step_is_noticed(bias: float, crosses: bool) -> None:
     network = build([1, 1, 2], "relu", Normal(0.0), np.random.default_rng(0), dtype=np.float64)
     network.parameters["0.b"][...], network.parameters["2.W"][...] = bias, 1
-    loss = Loss(network, 0.0, np.random.default_rng(0), np.zeros((1, 1)), np.zeros(1, np.int64))
+    loss = Loss(network, 0.0, np.zeros((1, 1)), np.zeros(1, np.int64))
     if crosses:
         with pytest.raises(KinkWithinStepError):
             compare(loss, np.random.default_rng(0))

@@ -1,0 +1,200 @@
+"""A batch in parts: they add up to the batch, and no bit depends on the workers."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stages.nn.arrays import Array, Labels
+from stages.nn.batches import epoch_batches
+from stages.nn.initializers import Uniform
+from stages.nn.layer import Start
+from stages.nn.network import Network
+from stages.nn.optimizers import Adam
+from stages.nn.parts import Alone, PartGenerator, Parts, Team, columns_of_part, loss_and_gradients
+from stages.nn.schedules import Constant
+from stages.nn.training import Trainer, fit
+from tests.networks import BatchNormalization, build, network_of
+
+FEATURES, CLASSES = 5, 4
+
+
+def examples(m: int) -> tuple[Array, Labels]:
+    rng = np.random.default_rng(m)
+    return np.asfortranarray(rng.normal(size=(FEATURES, m))), rng.integers(CLASSES, size=m)
+
+
+def network(dropout: float = 0.0, dtype: type[np.floating[Any]] = np.float64) -> Network:
+    return build([FEATURES, 6, CLASSES], "tanh", Uniform(-1, 1), np.random.default_rng(0), dropout, dtype)
+
+
+class Ranks(Team):
+    """One of several processes, played by a thread: what it sends to the others lies in a list that all see."""
+
+    def __init__(self, rank: int, size: int, table: list[Any], barrier: threading.Barrier) -> None:
+        self.rank, self.size, self._table, self._barrier = rank, size, table, barrier
+
+    def exchange(self, rows: NDArray[Any], counts: Sequence[int]) -> None:
+        """Fill in the rows of the others, from copies."""
+        ends = np.cumsum(counts)
+        for rank, sent in enumerate(self._all(rows.copy())):
+            its = slice(ends[rank] - counts[rank], ends[rank])
+            if rank != self.rank:
+                rows[its] = sent[its]
+
+    def share(self, value: Any) -> Any:
+        """Return the value of rank 0."""
+        return self._all(value)[0]
+
+    def _all(self, value: Any) -> list[Any]:
+        self._barrier.wait()
+        self._table[self.rank] = value
+        self._barrier.wait()
+        return list(self._table)
+
+
+@pytest.mark.parametrize("m", [1, 2, 7, 64])
+@pytest.mark.parametrize("parts", [1, 2, 3, 8])
+def test_each_column_is_in_one_part_and_they_are_of_one_size(parts: int, m: int) -> None:
+    slices = [columns_of_part(part, parts, m) for part in range(parts)]
+    assert np.concatenate([np.arange(m)[columns] for columns in slices]).tolist() == list(range(m))
+    sizes = [columns.stop - columns.start for columns in slices]
+    assert max(sizes) - min(sizes) <= 1
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("m", [1, 3, 10])
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_the_parts_add_up_to_the_batch(count: int, m: int) -> None:
+    X, y = examples(m)
+    whole, parted = network(), network()
+    loss, correct = loss_and_gradients(whole, X, y)
+    found_loss, found_correct = Parts(parted, count).loss_and_gradients(X, y, None, 1)
+    assert found_loss == pytest.approx(loss, rel=1e-13)
+    assert found_correct == correct
+    for name, gradient in whole.gradients.items():
+        np.testing.assert_allclose(parted.gradients[name], gradient, rtol=1e-12, atol=1e-16, err_msg=name)
+
+
+def test_what_an_empty_part_held_before_is_not_added() -> None:
+    X, y = examples(8)
+    used, fresh = Parts(network(), 8), Parts(network(), 8)
+    used.loss_and_gradients(X, y, None, 1)
+    X, y = X[:, :3], y[:3]
+    assert used.loss_and_gradients(X, y, None, 2) == fresh.loss_and_gradients(X, y, None, 2)
+    np.testing.assert_array_equal(used.gradients, fresh.gradients)
+
+
+def test_the_chosen_examples_are_the_batch() -> None:
+    X, y = examples(20)
+    chosen = np.array([19, 3, 3, 0, 7])
+    by_index, by_columns = Parts(network(), 2), Parts(network(), 2)
+    found = by_index.loss_and_gradients(X, y, chosen, 1)
+    assert found == by_columns.loss_and_gradients(np.asfortranarray(X[:, chosen]), y[chosen], None, 1)
+    np.testing.assert_array_equal(by_index.gradients, by_columns.gradients)
+
+
+def test_the_network_holds_views_of_one_array() -> None:
+    net = network()
+    before = {name: theta.copy() for name, theta in net.parameters.items()}
+    parts = Parts(net, 2)
+    X, y = examples(9)
+    parts.loss_and_gradients(X, y, None, 1)
+    for name, theta in net.parameters.items():
+        np.testing.assert_array_equal(theta, before[name])
+    np.testing.assert_array_equal(parts.parameters, np.concatenate([t.ravel() for t in net.parameters.values()]))
+    np.testing.assert_array_equal(parts.gradients, np.concatenate([g.ravel() for g in net.gradients.values()]))
+    Z = net.forward(X).copy()
+    parts.parameters += 1
+    assert (net.forward(X) != Z).all()
+
+
+def trained(count: int, threads: int = 1, team: Team | None = None, dtype: type[Any] = np.float32) -> bytes:
+    """Return the parameters, the state of the optimizer and the records after three epochs with a small last batch."""
+    X, y = examples(29)
+    X = X.astype(dtype)
+    net = network(0.3, dtype)
+    trainer = Trainer(net, Adam(), 0.01, Constant(), 12, 0.1, count, 5, threads, team)
+    records = list(fit(trainer, X, y, 9, np.random.default_rng(2), (X, y)))
+    return b"".join(array.tobytes() for array in (trainer.parts.parameters, *trainer.state)) + str(records).encode()
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("threads", [2, 3])
+def test_no_bit_depends_on_the_number_of_threads(count: int, threads: int) -> None:
+    assert trained(count, threads) == trained(count)
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("size", [2, 4])
+def test_no_bit_depends_on_the_number_of_processes(count: int, size: int) -> None:
+    table, barrier = [None] * size, threading.Barrier(size)
+    found: dict[int, bytes] = {}
+
+    def run(rank: int) -> None:
+        found[rank] = trained(count, threads=1 + rank % 2, team=Ranks(rank, size, table, barrier))
+
+    ranks = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+    assert set(found.values()) == {trained(count)}
+    assert len(found) == size
+
+
+def test_the_number_of_parts_changes_what_is_drawn() -> None:
+    assert trained(1) != trained(2)
+
+
+def test_each_update_and_each_part_draws_its_own_numbers() -> None:
+    drawn = {
+        (seed, update, part): tuple(PartGenerator(seed, part).of_update(update).random(3))
+        for seed in (0, 1)
+        for update in (1, 2)
+        for part in (0, 1)
+    }
+    assert len(set(drawn.values())) == len(drawn)
+
+
+@pytest.mark.parametrize("drawn_before", [0, 1, 5])
+def test_what_was_drawn_before_changes_nothing(drawn_before: int) -> None:
+    generator = PartGenerator(7, 3)
+    generator.of_update(1).random(drawn_before, np.float32)
+    philox = np.random.Generator(np.random.Philox(key=7, counter=[0, 0, 3, 2]))
+    np.testing.assert_array_equal(generator.of_update(2).random(9, np.float32), philox.random(9, np.float32))
+
+
+def test_the_state_is_that_of_the_first_part() -> None:
+    layer = BatchNormalization((FEATURES,), Start(np.random.default_rng(0), dtype=np.float64), momentum=0.0)
+    net = network_of(layer)
+    X, y = examples(11)
+    Parts(net, 3).loss_and_gradients(X, y, None, 1)
+    np.testing.assert_allclose(net.state["0.mean"][:, 0], X[:, :4].mean(axis=1), rtol=1e-14)
+
+
+def test_an_error_in_a_thread_reaches_the_caller() -> None:
+    X, y = examples(10)
+    y[9] = CLASSES  # of the last part
+    with pytest.raises(IndexError):
+        Parts(network(), 2, threads=2).loss_and_gradients(X, y, None, 1)
+
+
+def test_threads_follow_the_error_state_of_the_caller() -> None:
+    X, y = examples(10)
+    parts = Parts(network(), 2, threads=2)
+    parts.parameters[...] = np.inf
+    with np.errstate(all="ignore"):
+        loss, _ = parts.loss_and_gradients(X, y, None, 1)
+    assert np.isnan(loss)
+
+
+def test_alone_all_parts_are_its_own() -> None:
+    rows = np.arange(3)
+    Alone().exchange(rows, [3])
+    assert rows.tolist() == [0, 1, 2]
+    assert Alone().share("value") == "value"
+    assert list(epoch_batches(3, None, np.random.default_rng(0))) == [None]
