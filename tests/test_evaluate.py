@@ -12,6 +12,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from stages import evaluate
+from stages.nn.training import logits
 from stages.shared import models, splits
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
@@ -161,7 +162,7 @@ def test_blocks_of_columns_are_put_together(monkeypatch: pytest.MonkeyPatch) -> 
     network = models.start_network("m", row, FORM, np.random.default_rng(0), np.float64)
     X = np.random.default_rng(1).random((784, 8))
     W1, b1, W2, b2 = network.parameters.values()
-    assert evaluate.logits(network, X) == pytest.approx(W2 @ np.maximum(W1 @ X + b1, 0) + b2, rel=1e-12)
+    assert logits(network, X) == pytest.approx(W2 @ np.maximum(W1 @ X + b1, 0) + b2, rel=1e-12)
 
 
 @pytest.mark.usefixtures("folder")

@@ -1,6 +1,7 @@
 """The moments of docs/derivations/batch_mean.md: exactly, over all batches of symbolic gradients, and by simulation."""
 
 from collections.abc import Iterable
+from fractions import Fraction
 from itertools import combinations, product
 from typing import Any
 
@@ -111,3 +112,19 @@ def test_first_batch_of_an_epoch_of_a_network() -> None:
     formula = noise / m * (examples - m) / (examples - 1)
     assert abs(squares.mean() - formula) < 5 * squares.std(ddof=1) / np.sqrt(draws)
     assert np.all(np.abs(errors.mean(axis=0)) < 5 * errors.std(axis=0, ddof=1) / np.sqrt(draws))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [2, 3, 8, 100])
+def test_any_order_of_a_sum_is_within_its_bound(count: int, dtype: type[np.floating[Any]]) -> None:
+    rng = np.random.default_rng(count)
+    u = Fraction(float(np.finfo(dtype).eps)) / 2
+    for _ in range(200):
+        terms = (rng.standard_normal(count) * 10.0 ** rng.integers(-4, 4, count)).astype(dtype)
+        exact = sum(map(Fraction, terms.tolist()))
+        bound = ((1 + u) ** (count - 1) - 1) * sum(abs(Fraction(term)) for term in terms.tolist())
+        for order in (np.arange(count), np.arange(count)[::-1], rng.permutation(count)):
+            total = terms[order[0]]
+            for index in order[1:]:
+                total = total + terms[index]
+            assert abs(Fraction(float(total)) - exact) <= bound

@@ -103,7 +103,8 @@ def test_deep_random_networks(activation: str | None, rate: float, seed: int) ->
 
 def masks_of(rate: float, units: list[int], m: int) -> list[Array]:
     """Return the mask of each hidden layer: the same generator draws them again, one layer after the other."""
-    ones, again = [np.ones((n, m)) for n in units], np.random.default_rng(9)
+    ones: list[Array] = [np.ones((n, m)) for n in units]
+    again = np.random.default_rng(9)
     if not rate:
         return ones
     return [Dropout(A.shape[:1], Start(again), rate=rate).forward(A, again) for A in ones]

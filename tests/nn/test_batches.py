@@ -64,7 +64,7 @@ def test_a_window_is_used_up_before_the_next_one_begins() -> None:
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_chosen_columns_lie_in_memory_as_the_examples_do(order: Literal["C", "F"], dtype: type) -> None:
-    X = numbered(10, order).astype(dtype)
+    X: Array = numbered(10, order).astype(dtype)
     X.flags.writeable = False
     chosen = np.array([7, 0, 3])
     found = gather(X, chosen)
