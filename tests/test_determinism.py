@@ -1,6 +1,9 @@
 """The same commit gives the same bytes, whatever the environment says."""
 
+import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +22,13 @@ ENVIRONMENTS = [
     {"OPENBLAS_NUM_THREADS": "2", "LC_ALL": "de_DE.UTF-8", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "2"},
 ]
 ROWS = YAML(typ="safe").load(ROOT / "params.yaml")["models"]
+CORES = [1, 2]  # that a run may use, where it can be told
 PARAMETERS = {  # two threads, so that a difference in their number would show
     "blas_threads": 2,
     "models.second.batch_size": 32,
     "models.second.layers": layer_rows(10, dropout=0.2),
     "models.second.optimizer": {"name": "adam"},
+    "models.second.parts": 3,
     **{f"models.{name}": ROWS[name] for name in PRINTED.values()},  # the claims are tested with these
     "reproduce.seeds": {"costly": 2, "usual": 2, "cheap": 2},
 }
@@ -35,6 +40,20 @@ def compare_speed(times: float) -> Speed:
 """
 
 
+@contextmanager
+def cores(number: int) -> Iterator[None]:
+    """Let this process, and what it starts, use so many processor cores."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:number])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 @pytest.mark.slow
 def test_every_artifact_has_the_same_bytes_in_another_environment(
     tmp_path: Path, mirror: Path, write_parameters: Write
@@ -44,7 +63,8 @@ def test_every_artifact_has_the_same_bytes_in_another_environment(
         changes = {"stages/claims/runs.py": UNTIMED}
         project = Project(tmp_path / str(number), mirror, write_parameters, without=["paper"], changes=changes)
         project.set(PARAMETERS)
-        project.repro(**environment)
+        with cores(CORES[number]):
+            project.repro(**environment)
         locks.append(YAML(typ="safe").load(project.folder / "dvc.lock"))
     first, second = ({name: stage["outs"] for name, stage in lock["stages"].items()} for lock in locks)
     assert {"plot@first", "plot@second", "ablate", "reproduce"} <= first.keys()

@@ -60,6 +60,27 @@ def test_the_same_parameters_give_the_same_bytes(prepared: Prepare) -> None:
     assert [path.read_bytes() for path in OUTPUTS] == first
 
 
+@pytest.mark.parametrize("parts", [1, 2, 8])
+def test_no_byte_depends_on_the_number_of_threads(
+    parts: int, prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(
+        {
+            f"{MODEL}.batch_size": 30,
+            f"{MODEL}.layers": layer_rows(10, dropout=0.2),
+            f"{MODEL}.optimizer": {"name": "adam"},
+            f"{MODEL}.parts": parts,
+            f"{MODEL}.weight_decay": 0.001,
+        }
+    )
+    found = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr("stages.train.available_cores", lambda threads=threads: threads)
+        train("w3-relu-10")
+        found.append([path.read_bytes() for path in OUTPUTS])
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_record_is_made_after_every_so_many_updates_and_the_last(prepared: Prepare) -> None:
     prepared({f"{MODEL}.record_every": 6})
     train("w3-relu-10")
