@@ -31,7 +31,7 @@ END = -1  # epoch under which the end of a run is kept, whenever it came
 PRINTED = {"w3": "w3-relu-10", "w4": "w4-tanh-16-16", "w5": "w5-relu-128"}
 NETWORKS = {"W1": "w3", "W2": "w3", "W3": "w3", "W4": "w4", "W5": "w5"}
 PASSES = 10
-BATCHES: Row = {"updates": None, "epochs": PASSES, "batch_size": 128}
+BATCHES: Row = {"updates": None, "epochs": PASSES, "batch_size": 128, "parts": 1}
 SHORT = 150  # updates of W3's recipe, cut short
 
 
