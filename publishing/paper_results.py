@@ -19,10 +19,11 @@ from publishing.markup import literal, table
 from publishing.markup import typeset as plain
 from publishing.measurements import Ablations, Benchmarks, Gradients, Metrics, Quantity, Reproductions
 from stages.shared.errors import UserError
-from stages.shared.mnist import FORM
+from stages.shared.mnist import FORM, is_mnist
 from stages.shared.parameters import Model, Parameters, describe_network
 from stages.shared.parameters import load as load_parameters
-from stages.shared.splits import FOR_ANY_IMAGES
+from stages.shared.schema import PATH
+from stages.shared.splits import not_mnist
 from tools.check_gradients import compare_at_random
 
 REQUIREMENTS = Path("requirements/run.txt")
@@ -47,24 +48,18 @@ def load() -> Measurements:
     Raises
     ------
     UserError
-        If a file is missing, is not what its stage writes or is of another run, or the data are not digits; the message
+        If a file is missing, is not what its stage writes or is of another run, or the data are not MNIST; the message
         names the command that helps.
     """
     parameters = load_parameters()
     if tuple(parameters.data.classes) != FORM.classes:
-        raise UserError(
-            f"the paper is about MNIST's digits, and params.yaml has {parameters.data.name} with the classes "
-            f"{', '.join(parameters.data.classes)}; run `{FOR_ANY_IMAGES}`, which trains, measures and draws all models"
-        )
+        raise not_mnist(PATH, parameters.data.name, parameters.data.classes)
+    models = {name: measurements.load_metrics(name) for name in parameters.models}
+    for name, metrics in models.items():
+        if not is_mnist(metrics.dataset):
+            raise not_mnist(measurements.METRICS / f"{name}.json", metrics.dataset, parameters.data.classes)
     measurements.check_one_run(leftovers=True)
-    return Measurements(
-        parameters,
-        {name: measurements.load_metrics(name) for name in parameters.models},
-        Reproductions.load(),
-        Ablations.load(),
-        Benchmarks.load(),
-        Gradients.load(),
-    )
+    return Measurements(parameters, models, Reproductions.load(), Ablations.load(), Benchmarks.load(), Gradients.load())
 
 
 def captioned(

@@ -30,7 +30,7 @@ def split(project: Path, digits: tuple[NDArray[np.uint8], NDArray[np.uint8]]) ->
     np.save(folder / "X_train.npy", np.asfortranarray((images[:300] / np.float32(255)).T))
     np.save(folder / "y_train.npy", labels[:300])
     parts = {"train": 300, "validation": 0, "held_out": 0, "test": 0}
-    description = {"dataset": "a few digits", **asdict(FORM), "parts": parts, "notes": ["Of 300 digits only."]}
+    description = {"dataset": "MNIST, a few digits", **asdict(FORM), "parts": parts, "notes": ["Of 300 digits only."]}
     (folder / "split.json").write_text(json.dumps(description))
     return folder
 
@@ -49,7 +49,7 @@ def test_the_stage_writes_its_table_and_its_figure(split: Path, monkeypatch: pyt
     monkeypatch.setattr(ablate, "drawing", recorded)
     ablate.ablate(SHORT)
     table = json.loads(Path("metrics/ablations.json").read_text(encoding="utf-8"), parse_constant=no_constant)
-    assert table["dataset"] == "a few digits"
+    assert table["dataset"] == "MNIST, a few digits"
     assert table["notes"] == ["Of 300 digits only."]
     assert table["images"] == {"all": 300, "part": 200}
     assert [row["id"] for row in table["rows"]] == list(DEMONSTRATIONS)
@@ -58,7 +58,7 @@ def test_the_stage_writes_its_table_and_its_figure(split: Path, monkeypatch: pyt
         assert row["with"]
         assert row["without"]
         assert (row["finding"] == ablate.NOT_SHOWN) == (not row["shown"])
-    assert "a few digits" in called[2]
+    assert "MNIST, a few digits" in called[2]
     assert called[-1] == ["Of 300 digits only."]
     assert Path("figures/ablations.svg").stat().st_size > 10_000
     with Image.open("figures/ablations.png") as image:

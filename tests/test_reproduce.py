@@ -55,7 +55,7 @@ def write_inputs(digits: Digits) -> None:
             start += count
         counts = dict.fromkeys(splits.PARTS, 0) | parts
         (folder / "split.json").write_text(
-            json.dumps({"dataset": "few digits", **asdict(FORM), "parts": counts, "notes": [NOTE]})
+            json.dumps({"dataset": "MNIST, few digits", **asdict(FORM), "parts": counts, "notes": [NOTE]})
         )
     rows = [
         {"id": claim["id"], "shown": claim["id"] != "W3.7", "finding": f"Run | {claim['id']}."}
@@ -118,12 +118,12 @@ def test_there_is_one_answer_for_each_claim_in_order(content: Any) -> None:
 
 
 def test_data_and_notes_are_told(content: Any, folder: Path) -> None:
-    assert (content["dataset"], content["notes"]) == ("few digits", [NOTE])
-    assert (folder / "metrics/reproductions.md").read_text().startswith(f"Data: few digits. {NOTE}\n\n| ")
+    assert (content["dataset"], content["notes"]) == ("MNIST, few digits", [NOTE])
+    assert (folder / "metrics/reproductions.md").read_text().startswith(f"Data: MNIST, few digits. {NOTE}\n\n| ")
     for name in ("reproductions", "comparisons"):
         drawing = (folder / "figures" / f"{name}.svg").read_text()
         assert f"<!-- {NOTE} -->" in drawing
-        assert re.search("<!-- .* on few digits -->", drawing)
+        assert re.search("<!-- .* on MNIST, few digits -->", drawing)
 
 
 def test_numbers_that_are_stated_for_other_images_are_not_tested(content: Any) -> None:
