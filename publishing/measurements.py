@@ -187,6 +187,25 @@ class Processors(Read, RootModel[dict[str, list[Kernel]]]):
     PATH, COMMAND = Path("benchmarks/processors.json"), "python -m benchmarks.processors"
 
 
+class Passed(BaseModel):
+    """A training that has gone through many images: how many, how fast, and in how much memory."""
+
+    images: int
+    microseconds_per_image: float
+    peak_megabytes: int
+
+
+class LargeData(Read):
+    """Training on more images than memory has room for, beside training on images in memory."""
+
+    PATH, COMMAND = Path("benchmarks/large_data.json"), "python -m benchmarks.large_data"
+    before: Passed = Field(alias="in memory, before")
+    streamed: Passed
+    after: Passed = Field(alias="in memory, after")
+    window: int
+    ratio: float
+
+
 class WriteUp(BaseModel):
     """Who wrote it, and what it trains, how, and on what."""
 

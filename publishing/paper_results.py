@@ -317,8 +317,8 @@ def engines_table() -> str:
     ]
     caption = (
         "Relative errors of the gradients against central differences and against engines of automatic "
-        "differentiation, in float64: the largest over the arrays of a row. A network is given by the units of its "
-        "layers and its activation."
+        "differentiation, in float64: the largest over the arrays of a row. A network is given by the size of its "
+        "input, the units of its affine layers, and what stands between these."
     )
     header = ["Gradients of", "Entries", *load().gradients.gradients[0].errors]
     return captioned("engines", caption, header, rows, [33, -8, *[-12] * (len(header) - 2)])
@@ -339,14 +339,14 @@ def performance_tables() -> str:
     for work in benchmarks.works:
         for number, (name, of) in enumerate(work.contestants.items()):
             time, memory = f"{of.time:#.3g} {work.unit}".replace(". ", " "), f"{of.peak_megabytes:,} MB"
-            rows.append(["" if number else plain(work.work), name, time, f"{of.ours_over_theirs:.2f}", memory])
+            rows.append(["" if number else plain(work.work), plain(name), time, f"{of.ours_over_theirs:.2f}", memory])
     header = ["Work", "Contestant", "Time", "Ours over theirs", "Peak memory"]
     what = "Median time of each contestant, our time divided by it (median over the rounds)"
     caption = f"{what}, and peak memory of its process."
     times = captioned("performance", caption, header, rows, [38, 17, -20, -12, -13])
     cold = benchmarks.cold_start
     cells = [
-        [name, *("not reached" if time is None else f"{time:.1f} s" for time in map(seconds.get, cold.targets))]
+        [plain(name), *("not reached" if time is None else f"{time:.1f} s" for time in map(seconds.get, cold.targets))]
         for name, seconds in cold.seconds.items()
     ]
     caption = f"Time from starting Python to an accuracy on the test images. Work: {plain(cold.work)}."
