@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
 from stages import reproduce
-from stages.claims.runs import Experiment, Run, experiments, images_of, train
+from stages.claims.reproductions.runs import Experiment, Run, experiments, images_of, train
+from stages.claims.reproductions.workers import run_all
 from stages.shared import schema, splits
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
@@ -76,7 +77,6 @@ def runs() -> dict[str, list[Run]]:
 def folder(digits: Digits, tmp_path_factory: pytest.TempPathFactory, runs: dict[str, list[Run]]) -> Iterator[Path]:
     """Go to a folder where the stage has run on a few digits."""
     folder = tmp_path_factory.mktemp("reproduce")
-    run_all = reproduce.run_all
 
     def run_all_and_keep(tried: Mapping[str, Experiment], seeds: Seeds, processes: int) -> dict[str, list[Run]]:
         runs.update(run_all(tried, seeds, processes))
@@ -227,4 +227,4 @@ def test_an_error_in_a_process_is_that_of_the_stage(
     write_inputs(digits)
     (splits.directory("kaggle") / "y_test.npy").unlink()
     with pytest.raises(UserError, match=r"y_test\.npy: not there"):
-        reproduce.run_all(EXPERIMENTS, SEEDS, processes=1)
+        run_all(EXPERIMENTS, SEEDS, processes=1)
