@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from tqdm import tqdm
 
 from benchmarks.contestants import CONTESTANTS, Contestant, Work
+from reviewing.recording import processor
 from stages.shared import splits
 from stages.shared.artifacts import write_json
 from stages.shared.errors import run
@@ -120,12 +121,9 @@ def cold_start(contestant: Contestant, limit: float) -> dict[str, float | None]:
 
 def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """Return what a reader needs to judge the figures: processor, cores, versions."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
     blas = next(library for library in threadpool_info() if library["user_api"] == "blas")
     return {
-        "processor": model,
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": THREADS,
         "python": platform.python_version(),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, RootModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from stages.claims.write_ups import WRITE_UPS
 from stages.shared import parameters, schema
 from stages.shared.artifacts import read_json
 from stages.shared.changes import name_leaves
@@ -20,7 +21,6 @@ from stages.shared.schema import Schema
 METRICS, FIGURES, LOCK = Path("metrics"), Path("figures"), Path("dvc.lock")
 ABLATIONS, REPRODUCTIONS = METRICS / "ablations.json", METRICS / "reproductions.json"
 BENCHMARKS = Path("benchmarks/results.json")
-WRITE_UPS = Path(__file__).parents[1] / "stages/claims/write_ups.yaml"
 PAPER = Path("paper/chainrule.pdf")
 FIGURES_OF_ALL = ("ablations", "comparisons", "reproductions")
 OF_A_MODEL = (
@@ -187,6 +187,25 @@ class Processors(Read, RootModel[dict[str, list[Kernel]]]):
     PATH, COMMAND = Path("benchmarks/processors.json"), "python -m benchmarks.processors"
 
 
+class Passed(BaseModel):
+    """A training that has gone through many images: how many, how fast, and in how much memory."""
+
+    images: int
+    microseconds_per_image: float
+    peak_megabytes: int
+
+
+class LargeData(Read):
+    """Training on more images than memory has room for, beside training on images in memory."""
+
+    PATH, COMMAND = Path("benchmarks/large_data.json"), "python -m benchmarks.large_data"
+    before: Passed = Field(alias="in memory, before")
+    streamed: Passed
+    after: Passed = Field(alias="in memory, after")
+    window: int
+    ratio: float
+
+
 class WriteUp(BaseModel):
     """Who wrote it, and what it trains, how, and on what."""
 
@@ -283,7 +302,7 @@ def check_one_run(leftovers: bool = False) -> None:
     UserError
         If something does not fit; the message names it, and the command that mends it.
     """
-    run = Run()
+    run = RecordedRun()
     faults = dict.fromkeys(fault for path in run.shown() if path.exists() for fault in run.faults(path))
     if faults:
         raise UserError("\n".join([*faults, "what is shown together must be of one run; `dvc repro` makes it so"]))
@@ -295,7 +314,7 @@ def check_one_run(leftovers: bool = False) -> None:
 
 def is_of_this_run(path: Path) -> bool:
     """Return whether a file is there and is of the run in dvc.lock, as `check_one_run` has it."""
-    return path.exists() and not any(Run().faults(path))
+    return path.exists() and not any(RecordedRun().faults(path))
 
 
 class File(BaseModel):
@@ -319,7 +338,7 @@ class Lock(BaseModel):
     stages: dict[str, Ran]
 
 
-class Run:
+class RecordedRun:
     """What dvc.lock records of the run that params.yaml asks for."""
 
     def __init__(self) -> None:

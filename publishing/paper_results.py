@@ -19,10 +19,11 @@ from publishing.markup import literal, table
 from publishing.markup import typeset as plain
 from publishing.measurements import Ablations, Benchmarks, Gradients, Metrics, Quantity, Reproductions
 from stages.shared.errors import UserError
-from stages.shared.mnist import FORM
+from stages.shared.mnist import FORM, is_mnist
 from stages.shared.parameters import Model, Parameters, describe_network
 from stages.shared.parameters import load as load_parameters
-from stages.shared.splits import FOR_ANY_IMAGES
+from stages.shared.schema import PATH
+from stages.shared.splits import not_mnist
 from tools.check_gradients import compare_at_random
 
 REQUIREMENTS = Path("requirements/run.txt")
@@ -47,24 +48,18 @@ def load() -> Measurements:
     Raises
     ------
     UserError
-        If a file is missing, is not what its stage writes or is of another run, or the data are not digits; the message
+        If a file is missing, is not what its stage writes or is of another run, or the data are not MNIST; the message
         names the command that helps.
     """
     parameters = load_parameters()
     if tuple(parameters.data.classes) != FORM.classes:
-        raise UserError(
-            f"the paper is about MNIST's digits, and params.yaml has {parameters.data.name} with the classes "
-            f"{', '.join(parameters.data.classes)}; run `{FOR_ANY_IMAGES}`, which trains, measures and draws all models"
-        )
+        raise not_mnist(PATH, parameters.data.name, parameters.data.classes)
+    models = {name: measurements.load_metrics(name) for name in parameters.models}
+    for name, metrics in models.items():
+        if not is_mnist(metrics.dataset):
+            raise not_mnist(measurements.METRICS / f"{name}.json", metrics.dataset, parameters.data.classes)
     measurements.check_one_run(leftovers=True)
-    return Measurements(
-        parameters,
-        {name: measurements.load_metrics(name) for name in parameters.models},
-        Reproductions.load(),
-        Ablations.load(),
-        Benchmarks.load(),
-        Gradients.load(),
-    )
+    return Measurements(parameters, models, Reproductions.load(), Ablations.load(), Benchmarks.load(), Gradients.load())
 
 
 def captioned(
@@ -322,8 +317,8 @@ def engines_table() -> str:
     ]
     caption = (
         "Relative errors of the gradients against central differences and against engines of automatic "
-        "differentiation, in float64: the largest over the arrays of a row. A network is given by the units of its "
-        "layers and its activation."
+        "differentiation, in float64: the largest over the arrays of a row. A network is given by the size of its "
+        "input, the units of its affine layers, and what stands between these."
     )
     header = ["Gradients of", "Entries", *load().gradients.gradients[0].errors]
     return captioned("engines", caption, header, rows, [33, -8, *[-12] * (len(header) - 2)])
@@ -344,14 +339,14 @@ def performance_tables() -> str:
     for work in benchmarks.works:
         for number, (name, of) in enumerate(work.contestants.items()):
             time, memory = f"{of.time:#.3g} {work.unit}".replace(". ", " "), f"{of.peak_megabytes:,} MB"
-            rows.append(["" if number else plain(work.work), name, time, f"{of.ours_over_theirs:.2f}", memory])
+            rows.append(["" if number else plain(work.work), plain(name), time, f"{of.ours_over_theirs:.2f}", memory])
     header = ["Work", "Contestant", "Time", "Ours over theirs", "Peak memory"]
     what = "Median time of each contestant, our time divided by it (median over the rounds)"
     caption = f"{what}, and peak memory of its process."
     times = captioned("performance", caption, header, rows, [38, 17, -20, -12, -13])
     cold = benchmarks.cold_start
     cells = [
-        [name, *("not reached" if time is None else f"{time:.1f} s" for time in map(seconds.get, cold.targets))]
+        [plain(name), *("not reached" if time is None else f"{time:.1f} s" for time in map(seconds.get, cold.targets))]
         for name, seconds in cold.seconds.items()
     ]
     caption = f"Time from starting Python to an accuracy on the test images. Work: {plain(cold.work)}."

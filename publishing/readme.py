@@ -48,13 +48,13 @@ def benchmarks(rows: Parameters) -> str:
     measured = Benchmarks.load()
     peers = list(dict.fromkeys(name for work in measured.works for name in work.contestants if name != "ours"))
     cells = [
-        [work.work]
+        [escaped(work.work)]
         + [f"{work.contestants[peer].ours_over_theirs:.2f}" if peer in work.contestants else "-" for peer in peers]
         for work in measured.works
     ]
     machine = measured.machine
     on = f"On {escaped(str(machine['processor']))}, {machine['cores']} cores, NumPy {machine['numpy']}."
-    return f"{table(['work', *peers], cells)}\n\n{on}"
+    return f"{table(['work', *map(escaped, peers)], cells)}\n\n{on}"
 
 
 SECTIONS: dict[str, Callable[[Parameters], str]] = {

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, PlainValidator
 from pydantic.fields import FieldInfo
 
 from publishing.blocks import ROOT
+from publishing.markup import table
 from publishing.node import render
 from stages.nn.initializers import INITIALIZERS
 from stages.nn.layer_table import LAYERS
@@ -111,14 +112,14 @@ def _stage(stage: Stage) -> str:
     commands = [body["cmd"]] if isinstance(body["cmd"], str) else body["cmd"]
     runs = f" Runs once for each row of `{stage.section}`." if stage.section else ""
     rows = {
+        "Command": _codes(commands),
         "Code": _codes(code),
         "Reads": _codes(path for path in dependencies if path not in code),
         "Parameters": _codes(key for entry in body.get("params", []) for key in _keys(entry)),
         "Writes": _codes(stage.outputs),
     }
-    lines = [f"| {name} | {text} |" for name, text in rows.items() if text]
-    table = [f"| Command | {_codes(commands)} |", "| --- | --- |", *lines]
-    return f"### {stage.name} {{#stage-{stage.name}}}\n\n{body.get('desc', '')}.{runs}\n\n" + "\n".join(table)
+    head, *cells = ([name, text] for name, text in rows.items() if text)
+    return f"### {stage.name} {{#stage-{stage.name}}}\n\n{body.get('desc', '')}.{runs}\n\n{table(head, cells)}"
 
 
 def _keys(entry: Any) -> list[str]:
@@ -128,14 +129,12 @@ def _keys(entry: Any) -> list[str]:
 def artifacts() -> str:
     """Return a table of what the stages write: by which it is made, by which read, and where it is kept."""
     stages = load_stages()
-    lines = ["| Artifact | Made by | Read by | Kept in |", "| --- | --- | --- | --- |"]
+    rows = []
     for stage in stages:
         for path, in_git in stage.outputs.items():
             readers = ", ".join(_link(other) for other in stages if other is not stage and other.reads(stage, path))
-            lines.append(
-                f"| `{path}` | {_link(stage)} | {readers or 'none'} | {'git' if in_git else 'the cache of DVC'} |"
-            )
-    return "\n".join(lines)
+            rows.append([f"`{path}`", _link(stage), readers or "none", "git" if in_git else "the cache of DVC"])
+    return table(["Artifact", "Made by", "Read by", "Kept in"], rows)
 
 
 def _link(stage: Stage) -> str:
@@ -154,7 +153,7 @@ def parameters() -> str:
         ("reproduce: seeds", _section(Seeds)),
     ]
     sections += [(f"models: {key}", _family(family)) for key, family in FAMILIES.items()]
-    return "\n\n".join(f"### {title}\n\n{table}" for title, table in sections)
+    return "\n\n".join(f"### {title}\n\n{content}" for title, content in sections)
 
 
 def _section(schema: type[BaseModel]) -> str:
@@ -162,21 +161,28 @@ def _section(schema: type[BaseModel]) -> str:
 
 
 def _table(fields_of: dict[str, FieldInfo]) -> str:
-    lines = ["| Key | Type | Default | Allowed | Meaning |", "| --- | --- | --- | --- | --- |"]
-    for key, info in fields_of.items():
-        default = "required" if info.is_required() else f"`{_value(info.default)}`"
-        allowed = ", ".join(_allowed(info)) or "any"
-        lines.append(
-            f"| `{key}` | {_type(info.annotation)} | {default} | {allowed} | {_cell(info.description or '')} |"
-        )
-    return "\n".join(lines)
+    rows = [
+        [
+            f"`{key}`",
+            _type(info.annotation),
+            _default(info),
+            ", ".join(_allowed(info)) or "any",
+            _cell(info.description or ""),
+        ]
+        for key, info in fields_of.items()
+    ]
+    return table(["Key", "Type", "Default", "Allowed", "Meaning"], rows)
+
+
+def _default(info: FieldInfo) -> str:
+    return "required" if info.is_required() else f"`{_value(info.default)}`"
 
 
 def _family(family: dict[str, type[Any]]) -> str:
-    lines = ["| Name | Option | Type | Default | Meaning |", "| --- | --- | --- | --- | --- |"]
+    rows = []
     for name, member in family.items():
         docstring = griffe.Docstring(member.__doc__ or "")
-        lines.append(f"| `{name}` | | | | {_cell(docstring.value.partition(chr(10) * 2)[0])} |")
+        rows.append([f"`{name}`", "", "", "", _cell(docstring.value.partition(chr(10) * 2)[0])])
         meanings = {
             parameter.name: parameter.description
             for section in griffe.parse_numpy(docstring)
@@ -184,10 +190,9 @@ def _family(family: dict[str, type[Any]]) -> str:
             for parameter in section.value
         }
         for option, info in schema_of(member).model_fields.items():
-            default = "required" if info.is_required() else f"`{_value(info.default)}`"
             kind = ", ".join([_type(info.annotation), *_allowed(info)])
-            lines.append(f"| | `{option}` | {kind} | {default} | {_cell(meanings[option])} |")
-    return "\n".join(lines)
+            rows.append(["", f"`{option}`", kind, _default(info), _cell(meanings[option])])
+    return table(["Name", "Option", "Type", "Default", "Meaning"], rows)
 
 
 def _type(annotation: Any) -> str:

@@ -11,7 +11,17 @@ from publishing import measurements, readme, words
 from publishing.blocks import ROOT
 from publishing.markup import table
 from publishing.markup import unbroken as escaped
-from publishing.measurements import Ablation, Ablations, Answer, Benchmarks, Claim, Error, Processors, Reproductions
+from publishing.measurements import (
+    Ablation,
+    Ablations,
+    Answer,
+    Benchmarks,
+    Claim,
+    Error,
+    LargeData,
+    Processors,
+    Reproductions,
+)
 from stages.shared import parameters
 
 
@@ -179,11 +189,11 @@ def benchmarks() -> str:
     parts = []
     for work in Benchmarks.load().works:
         rows = [
-            [name, f"{result.time:g}", f"{result.ours_over_theirs:.2f}", f"{result.peak_megabytes:,}"]
+            [escaped(name), f"{result.time:g}", f"{result.ours_over_theirs:.2f}", f"{result.peak_megabytes:,}"]
             for name, result in work.contestants.items()
         ]
         head = ["Contestant", f"Time, {work.unit}", "Ours / theirs", "Peak memory, MB"]
-        parts.append(f"### {work.work.capitalize()}\n\n{table(head, rows, '---', '--:')}")
+        parts.append(f"### {escaped(work.work.capitalize())}\n\n{table(head, rows, '---', '--:')}")
     return "\n\n".join(parts)
 
 
@@ -194,7 +204,7 @@ def processors() -> str:
     rows = [
         [
             f"`{name}`" if number == 0 else "",
-            result.kernels,
+            escaped(result.kernels),
             f"{100 * result.test_accuracy:.2f}{words.PERCENT}",
             f"{result.test_cross_entropy:.6f}",
             f"{result.relative_distance:.1e}" if number else "-",
@@ -212,18 +222,39 @@ def cold_start() -> str:
         return not_there(Benchmarks)
     cold = Benchmarks.load().cold_start
     rows = [
-        [name, *("not within the limit" if time is None else f"{time:.1f}" for time in map(seconds.get, cold.targets))]
+        [
+            escaped(name),
+            *("not within the limit" if time is None else f"{time:.1f}" for time in map(seconds.get, cold.targets)),
+        ]
         for name, seconds in cold.seconds.items()
     ]
     head = ["Contestant", *(f"Seconds to {target.replace('%', ' %')}" for target in cold.targets)]
     return f"The work: {escaped(cold.work)}.\n\n{table(head, rows, '---', '--:')}"
 
 
+def large_data() -> str:
+    """Return the table of a training on more images than memory has room for, and one in memory before and after it."""
+    if not LargeData.PATH.exists():
+        return not_there(LargeData)
+    measured = LargeData.load()
+    passed = {
+        "in memory, before": measured.before,
+        "streamed": measured.streamed,
+        "in memory, after": measured.after,
+    }
+    rows = [
+        [name, f"{of.images:,}", f"{of.microseconds_per_image} µs", f"{of.peak_megabytes} MB"]
+        for name, of in passed.items()
+    ]
+    shown = table(["", "Images", "Time per image", "Peak memory"], rows, "---", "--:")
+    return f"{shown}\n\nA window has {measured.window:,} images. Streamed / in memory is {measured.ratio}."
+
+
 def machine() -> str:
     """Return the table of what the benchmarks ran on."""
     if not Benchmarks.PATH.exists():
         return not_there(Benchmarks)
-    rows = [[key, escaped(str(of))] for key, of in Benchmarks.load().machine.items()]
+    rows = [[escaped(key), escaped(str(of))] for key, of in Benchmarks.load().machine.items()]
     return table(["What", "Measured on"], rows)
 
 

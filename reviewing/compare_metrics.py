@@ -1,31 +1,22 @@
 """Compare the metrics just made with the committed ones: `python -m reviewing.compare_metrics`."""
 
 import json
-import subprocess
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from reviewing.git import git
 from reviewing.judging import differences
-from reviewing.significance import find_spread
+from reviewing.significance import REPRODUCTIONS, find_spread
 from stages.shared.artifacts import read_json
 from stages.shared.errors import UserError, run
 from stages.shared.schema import read
 
-REPRODUCTIONS = Path("metrics/reproductions.json")
-
 
 def committed() -> dict[Path, Any]:
     """Return the content of each metrics/*.json of the last commit."""
-    paths = [Path(name) for name in _git("ls-tree", "--name-only", "HEAD", "metrics/").splitlines()]
-    return {path: json.loads(_git("show", f"HEAD:{path}")) for path in paths if path.suffix == ".json"}
-
-
-def _git(*arguments: str) -> str:
-    git = subprocess.run(["git", *arguments], capture_output=True, check=False, encoding="utf-8")
-    if git.returncode:
-        raise UserError(f"git {' '.join(arguments)}: {git.stderr.strip()}")
-    return git.stdout
+    paths = [Path(name) for name in git("ls-tree", "--name-only", "HEAD", "metrics/").splitlines()]
+    return {path: json.loads(git("show", f"HEAD:{path}")) for path in paths if path.suffix == ".json"}
 
 
 def compare() -> None:
@@ -38,7 +29,7 @@ def compare() -> None:
         a file is in one place only. Files with figures of another data set are not compared.
     """
     old = committed()
-    rows, reproductions = read().get("models", {}), old.get(REPRODUCTIONS, {})
+    rows, reproductions = read().get("models", {}), old.get(Path(REPRODUCTIONS), {})
     new = {path: read_json(path) for path in sorted(Path("metrics").glob("*.json"))}
     if not old | new:
         raise UserError("metrics/: nothing to compare, neither here nor in the last commit")

@@ -15,11 +15,21 @@ from reviewing.revisions import WORKSPACE
 from reviewing.significance import Paired
 from stages.nn.arrays import Array, Labels
 from stages.shared.errors import UserError
-from stages.shared.figures import GRAY, INK, LIGHT_GRAY, Axes, as_images, drawing, literal, shortened, show_tiles
+from stages.shared.figures import (
+    GRAY,
+    INK,
+    LIGHT_GRAY,
+    ROOMY,
+    Axes,
+    as_images,
+    figure_at,
+    literal,
+    shortened,
+    show_tiles,
+)
 from stages.shared.mnist import Form
 
 SHOWN_IMAGES = 15
-ROOMY = 15  # as many classes as a matrix of usual size has room for
 LONGEST = 8  # characters of a class below an image
 
 Counts = NDArray[np.int64]
@@ -81,7 +91,7 @@ def draw_confusion(
     extreme = np.abs(difference).max() or 1
     better = np.where(off_diagonal, -difference, difference)
     subtitle = "Images of each class (row) by what they are taken for (column)"
-    with drawing(path, (10 + 3 * more, 4 + more), heading, subtitle) as figure:
+    with figure_at(path, (10 + 3 * more, 4 + more), heading, subtitle) as figure:
         first, second, third = figure.subplots(1, 3)
         for axes, name, matrix in ((first, names[0], counts[0]), (second, names[1], counts[1])):
             errors = np.ma.masked_array(matrix, ~off_diagonal)
@@ -136,7 +146,7 @@ def draw_digits(path: Path, title: str, X: Array, was: Labels, now: Labels, pair
     names = [shortened(name, LONGEST) for name in form.classes]
     between = "\n→ " if max(map(len, names)) > 2 else " → "
     size, room = ((7, 3.6), 12) if between == " → " else ((7, 4.2), 18)
-    with drawing(path, size, title, "Test images with both predictions, the earlier one first") as figure:
+    with figure_at(path, size, title, "Test images with both predictions, the earlier one first") as figure:
         left, right = figure.subplots(1, 2)
         for axes, indices, name in ((left, paired.gained, "right"), (right, paired.lost, "wrong")):
             shown = indices[:SHOWN_IMAGES]

@@ -8,7 +8,7 @@ from typing import Any
 
 from publishing.markup import table
 from publishing.markup import unbroken as escaped
-from reviewing.models import OTHER_DATA, OTHER_TEST_IMAGES, Model, Results, datasets
+from reviewing.models import OTHER_DATA, OTHER_TEST_IMAGES, ModelComparison, Results, datasets
 from reviewing.revisions import WORKSPACE, Comparison, Rerun
 from reviewing.significance import LEVEL, Paired, Spread
 from stages.shared.changes import Change
@@ -39,7 +39,7 @@ def folded(title: str, body: str, unfolded: bool = False) -> str:
     return f'<details{" open" if unfolded else ""} markdown="1">\n{summary}\n\n{body}\n\n</details>'
 
 
-def heading(comparison: Comparison, models: Sequence[Model]) -> str:
+def heading(comparison: Comparison, models: Sequence[ModelComparison]) -> str:
     """Return what is compared with what, and warnings if the two or their parts do not belong together."""
     old, new = (code(commit[:7]) for commit in comparison.commits)
     state = ", with changes that are not committed" if comparison.dirty else ""
@@ -67,7 +67,7 @@ def _on(names: Sequence[str]) -> str:
     return f"; data: {escaped('; '.join(names))}" if names else ""
 
 
-def summary(models: Sequence[Model], spreads: Mapping[str, Spread | None]) -> str:
+def summary(models: Sequence[ModelComparison], spreads: Mapping[str, Spread | None]) -> str:
     """Return the table of the models that differ, how to read it, and the names of the others."""
     rows = [_row(model, spreads[model.name]) for model in models if model.state != "the same"]
     if not rows:
@@ -77,7 +77,7 @@ def summary(models: Sequence[Model], spreads: Mapping[str, Spread | None]) -> st
     return "\n\n".join([table(head, rows), READING, *([f"The same in both: {same}."] if same else [])])
 
 
-def _row(model: Model, spread: Spread | None) -> list[str]:
+def _row(model: ModelComparison, spread: Spread | None) -> list[str]:
     name, before, after = code(model.name), _accuracy(model.before), _accuracy(model.after)
     if model.state != "changed":
         return [name, before if model.state == "removed" else after, model.state, "", ""]

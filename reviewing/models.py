@@ -74,7 +74,7 @@ class Results:
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelComparison:
     """A model in a base and in the workspace.
 
     Attributes
@@ -126,11 +126,11 @@ def datasets(sides: Iterable[Results]) -> list[str]:
     return list(dict.fromkeys(side.dataset for side in sides if side.dataset is not None))
 
 
-def read_models(comparison: Comparison) -> list[Model]:
+def read_models(comparison: Comparison) -> list[ModelComparison]:
     """Return the models of both revisions, in the order of the workspace, those that are removed last."""
     before, after = comparison.before.models(), comparison.after.models()
     return [
-        Model(
+        ModelComparison(
             name, Results(comparison.before, name, before.get(name)), Results(comparison.after, name, after.get(name))
         )
         for name in dict.fromkeys([*after, *before])

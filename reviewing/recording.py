@@ -93,16 +93,21 @@ class Record(BaseModel):
         }
 
 
-def here() -> Machine:
-    """Return the machine that this runs on."""
+def processor() -> str:
+    """Return the name of the processor, or as much of it as the system tells."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    names = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def here() -> Machine:
+    """Return the machine that this runs on."""
     config: Any = np.show_config(mode="dicts")  # without what is empty
     blas = config.get("Build Dependencies", {}).get("blas", {})
     kernels = [library.get("architecture") for library in threadpool_info() if library["user_api"] == "blas"]
     return Machine(
-        processor=next(iter(names), platform.processor() or platform.machine()),
+        processor=processor(),
         system=" ".join((platform.system(), platform.machine(), *platform.libc_ver())).strip(),
         python=platform.python_version(),
         numpy=np.__version__,

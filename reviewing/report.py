@@ -12,23 +12,22 @@ import numpy as np
 
 from reviewing import markdown
 from reviewing.figures import draw_confusion, draw_curves, draw_digits, shrink
-from reviewing.models import OTHER_DATA, Model, read_models
+from reviewing.models import OTHER_DATA, ModelComparison, read_models
 from reviewing.proof import made_on
 from reviewing.revisions import WORKSPACE, Comparison, compare
-from reviewing.significance import Spread, find_spread
+from reviewing.significance import REPRODUCTIONS, Spread, find_spread
 from stages.shared import parameters, splits
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
 
 FOLDER = Path("report")
 DEFAULT_BASE = "main"
-REPRODUCTIONS = "metrics/reproductions.json"
 UNFOLDED = 2  # models with pictures
 
 Pictures = list[tuple[str, str]]  # what each shows, and its file
 
 
-def find_spreads(models: Sequence[Model], comparison: Comparison) -> dict[str, Spread | None]:
+def find_spreads(models: Sequence[ModelComparison], comparison: Comparison) -> dict[str, Spread | None]:
     """Return by model what the seed does to its network as it is in the base, or else in the workspace."""
     measured = comparison.after.json(REPRODUCTIONS) or comparison.before.json(REPRODUCTIONS)
     return {
@@ -39,12 +38,12 @@ def find_spreads(models: Sequence[Model], comparison: Comparison) -> dict[str, S
     }
 
 
-def draw(models: Sequence[Model], base: str, folder: Path) -> tuple[dict[str, Pictures], list[str]]:
+def draw_pictures(models: Sequence[ModelComparison], base: str, folder: Path) -> tuple[dict[str, Pictures], list[str]]:
     """Draw what there is to see of the models that differ; return the pictures by model, and what is missing for more.
 
     Parameters
     ----------
-    models : sequence of Model
+    models : sequence of ModelComparison
         All models.
     base : str
         Name of the base.
@@ -80,7 +79,7 @@ def draw(models: Sequence[Model], base: str, folder: Path) -> tuple[dict[str, Pi
     return {name: drawn for name, drawn in pictures.items() if drawn}, missing
 
 
-def _absent(model: Model, base: str) -> list[str]:
+def _absent(model: ModelComparison, base: str) -> list[str]:
     """Return what is not there of a model that is in both revisions, and how to get it."""
     return [
         f"`{path}` is not in git at {markdown.code(base)}. Check that out, run `dvc repro` and commit the file."
@@ -89,7 +88,7 @@ def _absent(model: Model, base: str) -> list[str]:
     ] + [f"`{path}` is not here. `dvc repro` makes it." for path, text in model.after.files.items() if text is None]
 
 
-def _draw_confusion(model: Model, base: str, folder: Path) -> Pictures:
+def _draw_confusion(model: ModelComparison, base: str, folder: Path) -> Pictures:
     before, after = model.before.confusion, model.after.confusion
     if before is None or after is None or np.array_equal(before, after):
         return []
@@ -102,7 +101,7 @@ def _draw_confusion(model: Model, base: str, folder: Path) -> Pictures:
     return [(f"{model.name}: confusion matrices and their difference", f"{name}.png")]
 
 
-def _draw_digits(model: Model, base: str, folder: Path) -> Pictures:
+def _draw_digits(model: ModelComparison, base: str, folder: Path) -> Pictures:
     before, after, paired = model.before.predictions, model.after.predictions, model.paired
     if before is None or after is None or isinstance(paired, str) or not len(paired.gained) + len(paired.lost):
         return []
@@ -137,7 +136,7 @@ def report(base: str) -> None:
     apart = {model.name: model.apart for model in models}
     with replacing(FOLDER) as folder:
         folder.mkdir()
-        pictures, missing = draw(models, base, folder)
+        pictures, missing = draw_pictures(models, base, folder)
         details = [
             markdown.of_parameters(comparison.parameters, base) if comparison.parameters else "",
             markdown.of_metrics(comparison.metrics, base, spreads, apart) if comparison.metrics else "",

@@ -16,7 +16,7 @@ from dvc.scm import NoSCM, resolve_rev
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from reviewing.rows import in_new_form
+from reviewing.rows import count_classes, in_new_form
 from stages.shared.changes import Change, changes
 from stages.shared.errors import UserError
 from stages.shared.schema import PATH
@@ -80,8 +80,7 @@ class Revision:
 
     def parameters(self) -> dict[str, Any]:
         """Return the content of params.yaml, its models in the form of today."""
-        content: dict[str, Any] = in_new_form(self.yaml(str(PATH)))
-        return content
+        return self._in_new_form(self.yaml(str(PATH)))
 
     def models(self) -> dict[str, Any]:
         """Return the rows of the section models of params.yaml, none if there is no such file or section."""
@@ -91,6 +90,17 @@ class Revision:
     def stages(self) -> dict[str, Any]:
         """Return the entries of dvc.lock by the names of their stages."""
         return self.yaml(LOCK).get("stages") or {}
+
+    def stages_in_new_form(self) -> dict[str, Any]:
+        """Return the same with the same network in the same words, so that a new form is no cause of a run."""
+        return {
+            name: entry | {"params": self._in_new_form(entry.get("params", {}))}
+            for name, entry in self.stages().items()
+        }
+
+    def _in_new_form(self, content: dict[str, Any]) -> dict[str, Any]:
+        new: dict[str, Any] = in_new_form(content, count_classes(self.yaml(str(PATH))))
+        return new
 
     def _map(self, path: str, parse: Any, text: str | None) -> dict[str, Any]:
         try:
@@ -156,7 +166,7 @@ def compare(base: str) -> Comparison:
                 repo.scm.is_dirty(untracked_files=False),
                 changes(before.parameters(), after.parameters()),
                 _of_metrics(repo.metrics, base),
-                reruns(before.stages(), after.stages()),
+                reruns(before.stages_in_new_form(), after.stages_in_new_form()),
                 sorted(stage for stage, entries in repo.status().items() if _is_behind(entries)),
             )
     except DvcException as error:
@@ -216,7 +226,6 @@ def reruns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Rerun]:
     before, after : dict
         The entries of the files by the names of their stages.
     """
-    before, after = _with_new_rows(before), _with_new_rows(after)
     found = []
     for stage in sorted({**before, **after}):
         old, new = before.get(stage, {}), after.get(stage, {})
@@ -226,11 +235,6 @@ def reruns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Rerun]:
             causes = [*command, *_differing(_parameters(old), _parameters(new)), *_paths(old, new, "deps")]
             found.append(Rerun(stage, state, causes, _paths(old, new, "outs")))
     return found
-
-
-def _with_new_rows(stages: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries with the same network in the same words, so that a new form is no cause."""
-    return {name: entry | {"params": in_new_form(entry.get("params", {}))} for name, entry in stages.items()}
 
 
 def _parameters(entry: Mapping[str, Any]) -> dict[str, Any]:

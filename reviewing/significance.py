@@ -13,6 +13,7 @@ from reviewing.rows import in_new_form
 from stages.shared.parameters import Model
 
 LEVEL = 0.05
+REPRODUCTIONS = "metrics/reproductions.json"
 NOT_OF_THE_NETWORK = {"seed", "updates", "epochs", "record_every", "early_stopping"}
 
 

@@ -24,10 +24,11 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from reviewing import recording
+from reviewing.git import environment, git
 from reviewing.judging import differences, parsed
 from reviewing.proof import Output, Proof, Stage, content, markdown
 from reviewing.recording import LOCK, REPRO, Clock, Entries, Machine, Made
-from reviewing.significance import Spread, find_spread
+from reviewing.significance import REPRODUCTIONS, Spread, find_spread
 from stages.shared import schema
 from stages.shared.artifacts import replacing, write_json, write_text
 from stages.shared.errors import UserError, run
@@ -35,10 +36,8 @@ from stages.shared.mnist import FILES, RAW
 
 FOLDER = Path("verify")
 DATA = "data/"  # what lies in there has the same bytes on any machine
-REPRODUCTIONS = "metrics/reproductions.json"
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_LINES = 40  # of what a stage prints, shown if it fails
-OF_GIT = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")  # set in a hook; they would name the project's own folder
 
 
 @dataclass(frozen=True)
@@ -68,18 +67,6 @@ class Recorded:
         row = rows.get(Path(path).stem) if isinstance(rows, dict) else None
         dataset = (parsed(self.files.get(path)) or {}).get("dataset")
         return find_spread(row, dataset, parsed(self.files.get(REPRODUCTIONS)) or {}, part)
-
-
-def git(*arguments: str | Path) -> str:
-    """Return what a git command prints; raise UserError if it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, check=False, encoding="utf-8", env=_environment())
-    if done.returncode:
-        raise UserError(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in recording.environment().items() if name not in OF_GIT}
 
 
 @contextmanager
@@ -180,7 +167,7 @@ def run_again(folder: Path, targets: Sequence[str], total: int) -> dict[str, flo
     with subprocess.Popen(
         [*REPRO, *targets],
         cwd=folder,
-        env=_environment(),
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

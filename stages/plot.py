@@ -19,10 +19,11 @@ from stages.shared.figures import (
     INK,
     LIGHT_GRAY,
     PERCENT,
+    ROOMY,
     VERMILION,
     SubFigure,
     as_images,
-    drawing,
+    figure_at,
     literal,
     shortened,
     show_tiles,
@@ -32,7 +33,6 @@ from stages.shared.schema import named_row
 
 SHOWN_IMAGES = 15
 SHOWN_UNITS = 64
-ROOMY = 15  # as many classes as a confusion matrix of usual size has room for
 LONGEST = 12  # characters of a class below an image
 PARTS = {"test": "test", "held_out": "held-out", "validation": "validation", "train": "training"}
 
@@ -270,20 +270,20 @@ def plot(name: str) -> None:
     with replacing(Path("figures") / name) as folder:
         folder.mkdir()
 
-        def draw(figure: str, width: float, height: float) -> AbstractContextManager[SubFigure]:
-            return drawing(folder / figure, (width, height), f"{name} on {dataset}", subtitles[figure], notes)
+        def new(figure: str, width: float, height: float) -> AbstractContextManager[SubFigure]:
+            return figure_at(folder / figure, (width, height), f"{name} on {dataset}", subtitles[figure], notes)
 
-        with draw("curves", 7, 3.2) as figure:
+        with new("curves", 7, 3.2) as figure:
             draw_curves(figure, history)
-        with draw("confusion", *confusion_size(form.classes)) as figure:
+        with new("confusion", *confusion_size(form.classes)) as figure:
             counts = confusion["count"].to_numpy().reshape(len(form.classes), len(form.classes))
             draw_confusion(figure, counts, measured["precision"], measured["recall"], form.classes)
-        with draw("predictions", *((10, 6) if has_names(form) else (7, 3.7))) as figure:
+        with new("predictions", *((10, 6) if has_names(form) else (7, 3.7))) as figure:
             draw_predictions(figure, X, predictions, form)
         if pictures is not None:
             shown = pictures[:SHOWN_UNITS].mean(axis=3)
             columns = 5 if len(shown) <= 10 else 8
-            with draw("weights", 7, 0.6 + 7 * -(-len(shown) // columns) / columns) as figure:
+            with new("weights", 7, 0.6 + 7 * -(-len(shown) // columns) / columns) as figure:
                 draw_weights(figure, shown, names[: len(shown)], columns)
 
 

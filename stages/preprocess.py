@@ -144,7 +144,9 @@ def divide_fallback(digits: Examples, rng: np.random.Generator) -> tuple[Example
     return (images[training], labels[training]), (images[test], labels[test])
 
 
-def draw(split: Split, available: int, whole: int | None, rng: np.random.Generator) -> dict[str, NDArray[np.intp]]:
+def choose_parts(
+    split: Split, available: int, whole: int | None, rng: np.random.Generator
+) -> dict[str, NDArray[np.intp]]:
     """Return which training images go into the parts train, validation and held_out.
 
     Parameters
@@ -200,7 +202,7 @@ def preprocess(name: str) -> None:
     source = read_source(split.source, data)
     images, labels = source.training
     try:
-        parts = draw(split, len(labels), source.whole, np.random.default_rng(split.seed))
+        parts = choose_parts(split, len(labels), source.whole, np.random.default_rng(split.seed))
     except UserError as error:
         raise UserError(f"splits.{name}: {error}") from None
     counts = {part: len(chosen) for part, chosen in parts.items()} | {"test": len(source.test[1]) if source.test else 0}

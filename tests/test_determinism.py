@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from stages.claims.runs import PRINTED
+from stages.claims.reproductions.runs import PRINTED
 from stages.shared import models
 from tests.networks import layer_rows
 from tests.pipeline import ROOT, Project, Write
@@ -60,7 +60,7 @@ def test_every_artifact_has_the_same_bytes_in_another_environment(
 ) -> None:
     locks = []
     for number, environment in enumerate(ENVIRONMENTS):
-        changes = {"stages/claims/runs.py": UNTIMED}
+        changes = {"stages/claims/reproductions/runs.py": UNTIMED}
         project = Project(tmp_path / str(number), mirror, write_parameters, without=["paper"], changes=changes)
         project.set(PARAMETERS)
         with cores(CORES[number]):

@@ -233,19 +233,49 @@ def test_the_claims_are_not_tested_on_other_images() -> None:
     for stage in stages:
         with pytest.raises(UserError) as error:
             stage()
-        assert str(error.value).startswith(
-            "data/splits/kaggle holds Fashion (28 x 28, 10 classes: T-shirt/top, Trouser"
-        )
+        assert str(error.value).startswith("data/splits/kaggle: this is Fashion, with the classes T-shirt/top, Trouser")
         assert "about MNIST's digits (28 x 28, 10 classes)" in str(error.value)
         assert "Run `dvc repro plot`" in str(error.value)
+        assert "data.name" not in str(error.value)
 
 
 @pytest.mark.usefixtures("clothes")
 def test_the_paper_is_not_written_about_other_images() -> None:
     with pytest.raises(
-        UserError, match=r"the paper is about MNIST's digits, and params\.yaml has Fashion .*`dvc repro plot`"
+        UserError, match=r"^params\.yaml: this is Fashion, .*the paper are about MNIST's digits .*`dvc repro plot`"
     ):
         paper_results.load()
+
+
+@pytest.fixture
+def kuzushiji(project: Path, write_parameters: Write, monkeypatch: pytest.MonkeyPatch) -> Set:
+    """Return a set of MNIST's form, with the names of its classes left as they were."""
+    return prepare(Set(Form((28, 28, 1), DIGITS), {}), "KMNIST", project, write_parameters, monkeypatch)
+
+
+@pytest.mark.usefixtures("kuzushiji")
+def test_the_claims_are_not_tested_on_a_set_of_another_name(project: Path, write_parameters: Write) -> None:
+    content = load()
+    train.train("only")
+    evaluate.evaluate("only")
+    needing: Mapping[str, Callable[[], Any]] = {
+        "data/splits/kaggle": ablate.ablate,
+        r"metrics/only\.json": paper_results.load.__wrapped__,
+    }
+    for place, need in needing.items():
+        with pytest.raises(
+            UserError, match=f"^{place}: this is KMNIST, .*`dvc repro plot`.*let data.name .* begin with"
+        ):
+            need()
+    with pytest.raises(UserError, match=r"^data/splits/kaggle: this is KMNIST"):
+        reproduce.reproduce(content.models, content.reproduce.seeds, 1)
+
+
+@pytest.mark.usefixtures("kuzushiji")
+def test_a_set_that_is_called_mnist_after_all_is_mnist() -> None:
+    path = Path("params.yaml")
+    path.write_text(path.read_text().replace("name: KMNIST", "name: MNIST, the old copy"))
+    assert splits.require_mnist("kaggle").dataset == "MNIST, the old copy"
 
 
 @pytest.mark.usefixtures("clothes")

@@ -121,11 +121,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Drawn]:
     record: dict[str, Drawn] = {}
 
     @contextmanager
-    def drawing(path: Path, _: tuple[float, float], title: str, subtitle: str, notes: list[str]) -> Iterator[SubFigure]:
+    def kept(path: Path, _: tuple[float, float], title: str, subtitle: str, notes: list[str]) -> Iterator[SubFigure]:
         record[path.name] = Drawn(title, subtitle, notes, panel())
         yield record[path.name].panel
 
-    monkeypatch.setattr(plot, "drawing", drawing)
+    monkeypatch.setattr(plot, "figure_at", kept)
     return record
 
 

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from stages import fetch
-from stages.preprocess import draw, preprocess
+from stages.preprocess import choose_parts, preprocess
 from stages.shared import splits
 from stages.shared.errors import UserError
 from stages.shared.mnist import FILES
@@ -155,7 +155,7 @@ def test_a_validation_part_comes_out_of_the_training_part(
 
 def test_enough_images_are_drawn_in_full() -> None:
     split = Split(source="data/raw", images=42_000, held_out=1_000, validation=0.1, seed=0)
-    parts = draw(split, 60_000, 60_000, np.random.default_rng(0))
+    parts = choose_parts(split, 60_000, 60_000, np.random.default_rng(0))
     assert {part: len(chosen) for part, chosen in parts.items()} == {
         "train": 36_900,
         "validation": 4_100,
@@ -181,7 +181,7 @@ def test_enough_images_are_drawn_in_full() -> None:
 )
 def test_a_split_shrinks_in_proportion(images: int, available: int, whole: int | None, expected: int) -> None:
     split = Split(source="data/raw", images=images, held_out=images // 2, validation=0.0, seed=0)
-    parts = draw(split, available, whole, np.random.default_rng(0))
+    parts = choose_parts(split, available, whole, np.random.default_rng(0))
     assert len(parts["train"]) + len(parts["held_out"]) == expected
     assert len(parts["held_out"]) == expected // 2
 

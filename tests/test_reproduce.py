@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
 from stages import reproduce
-from stages.claims.runs import Experiment, Run, experiments, images_of, train
+from stages.claims.reproductions.runs import Experiment, Run, experiments, images_of, train
+from stages.claims.reproductions.workers import run_all
 from stages.shared import schema, splits
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
@@ -55,7 +56,7 @@ def write_inputs(digits: Digits) -> None:
             start += count
         counts = dict.fromkeys(splits.PARTS, 0) | parts
         (folder / "split.json").write_text(
-            json.dumps({"dataset": "few digits", **asdict(FORM), "parts": counts, "notes": [NOTE]})
+            json.dumps({"dataset": "MNIST, few digits", **asdict(FORM), "parts": counts, "notes": [NOTE]})
         )
     rows = [
         {"id": claim["id"], "shown": claim["id"] != "W3.7", "finding": f"Run | {claim['id']}."}
@@ -76,7 +77,6 @@ def runs() -> dict[str, list[Run]]:
 def folder(digits: Digits, tmp_path_factory: pytest.TempPathFactory, runs: dict[str, list[Run]]) -> Iterator[Path]:
     """Go to a folder where the stage has run on a few digits."""
     folder = tmp_path_factory.mktemp("reproduce")
-    run_all = reproduce.run_all
 
     def run_all_and_keep(tried: Mapping[str, Experiment], seeds: Seeds, processes: int) -> dict[str, list[Run]]:
         runs.update(run_all(tried, seeds, processes))
@@ -118,12 +118,12 @@ def test_there_is_one_answer_for_each_claim_in_order(content: Any) -> None:
 
 
 def test_data_and_notes_are_told(content: Any, folder: Path) -> None:
-    assert (content["dataset"], content["notes"]) == ("few digits", [NOTE])
-    assert (folder / "metrics/reproductions.md").read_text().startswith(f"Data: few digits. {NOTE}\n\n| ")
+    assert (content["dataset"], content["notes"]) == ("MNIST, few digits", [NOTE])
+    assert (folder / "metrics/reproductions.md").read_text().startswith(f"Data: MNIST, few digits. {NOTE}\n\n| ")
     for name in ("reproductions", "comparisons"):
         drawing = (folder / "figures" / f"{name}.svg").read_text()
         assert f"<!-- {NOTE} -->" in drawing
-        assert re.search("<!-- .* on few digits -->", drawing)
+        assert re.search("<!-- .* on MNIST, few digits -->", drawing)
 
 
 def test_numbers_that_are_stated_for_other_images_are_not_tested(content: Any) -> None:
@@ -227,4 +227,4 @@ def test_an_error_in_a_process_is_that_of_the_stage(
     write_inputs(digits)
     (splits.directory("kaggle") / "y_test.npy").unlink()
     with pytest.raises(UserError, match=r"y_test\.npy: not there"):
-        reproduce.run_all(EXPERIMENTS, SEEDS, processes=1)
+        run_all(EXPERIMENTS, SEEDS, processes=1)

@@ -18,7 +18,7 @@ from stages.nn.softmax import softmax
 from stages.shared import drawings, models, parameters, splits
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
-from stages.shared.figures import BLUE, GRAY, INK, PERCENT, SubFigure, as_images, drawing, literal
+from stages.shared.figures import BLUE, GRAY, INK, PERCENT, SubFigure, as_images, figure_at, literal
 from stages.shared.mnist import FORM, Form
 
 FOLDER = Path("explained")  # where the figures of --explain go
@@ -203,7 +203,7 @@ def explain(path: Path, title: str, sample: Sample, network: Network, form: Form
     subtitle = f"Prediction {form.classes[p.argmax()]}, with a probability of {p.max():.1%}{truth}"
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "explanation"
-        with drawing(draft, (7 + 1.5 * len(sample.steps), 2.8 + 1.3 * len(hidden)), title, subtitle) as figure:
+        with figure_at(draft, (7 + 1.5 * len(sample.steps), 2.8 + 1.3 * len(hidden)), title, subtitle) as figure:
             draw_explanation(figure, sample, hidden, p, form)
         with replacing(path) as partial:
             shutil.copyfile(draft.with_suffix(".png"), partial)

@@ -52,10 +52,11 @@ PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g}%")
 
 SIDE = 28  # of a tile; the longer side of an image is as long
 PITCH = 32  # from one tile to the next
+ROOMY = 15  # as many classes as a confusion matrix of usual size has room for
 
 
 @contextmanager
-def drawing(
+def figure_at(
     path: Path, size: tuple[float, float], title: str, subtitle: str, notes: Sequence[str] = ()
 ) -> Iterator[SubFigure]:
     """Yield a figure to draw on; write it as <path>.png and <path>.svg if all went well.

@@ -59,6 +59,16 @@ class Form:
 
 FORM = Form((ROWS, COLUMNS, 1), tuple(map(str, DIGITS)))  # of MNIST
 
+
+def is_mnist(dataset: str) -> bool:
+    """Return whether a data set is called MNIST, or MNIST and more, such as "MNIST, Kaggle train.csv".
+
+    A name is what the user says the files are. Neither their form says it, which KMNIST and others share, nor their
+    sums, which are others when the same digits are packed anew.
+    """
+    return re.match(r"MNIST(?![\w-])", dataset) is not None
+
+
 _BYTES, _INTEGERS = 0x0800, 0x0C00  # of 8 bits without a sign, and of 32 bits
 _MOST_BYTES = 1_000_000_000  # unpacked; the largest set of EMNIST has 550 million
 _PACKED = 100  # times that a file may grow when it is unpacked; MNIST's grow 5 times, and zeros alone 1,000 times

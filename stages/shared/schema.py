@@ -41,7 +41,11 @@ def class_name(name: object) -> object:
 class Data(Section):
     """Where the images come from."""
 
-    name: str = Field(min_length=1, description="name, for metrics and figures; a new one trains no model again")
+    name: str = Field(
+        min_length=1,
+        description="name, for metrics and figures; a new one trains no model again; claims and paper ask for MNIST, "
+        "alone or with more words behind it",
+    )
     mirrors: list[str] = Field(description="URLs or folders with the four files, tried in this order")
     sha256: dict[str, Sha256] = Field(description="sum of each of the four files")
     classes: list[Annotated[str, BeforeValidator(class_name)]] = Field(

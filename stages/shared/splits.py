@@ -1,6 +1,7 @@
 """The parts of a split, as the preprocess stage leaves them in data/splits/<split>/."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from stages.shared.artifacts import read_array, read_json
 from stages.shared.errors import UserError
-from stages.shared.mnist import FORM, RAW, Form
+from stages.shared.mnist import FORM, RAW, Form, is_mnist
 from stages.shared.schema import own_name
 
 FOR_ANY_IMAGES = "dvc repro plot"
@@ -77,16 +78,23 @@ def load_description(split: str) -> Description:
 
 
 def require_mnist(split: str) -> Description:
-    """Return what a split consists of; raise UserError if its images are not of MNIST's form."""
+    """Return what a split consists of; raise UserError if it is not MNIST, by the form of its images and its name."""
     description = load_description(split)
-    if description.form != FORM:
-        classes = ", ".join(description.form.classes)
-        raise UserError(
-            f"{directory(split)} holds {description.dataset} ({description.form}: {classes}); "
-            f"the claims and the paper are about MNIST's digits ({FORM}) and cannot be tested on other images. "
-            f"Run `{FOR_ANY_IMAGES}`, which trains, measures and draws all models, and nothing else"
-        )
+    if description.form != FORM or not is_mnist(description.dataset):
+        raise not_mnist(directory(split), description.dataset, description.form.classes)
     return description
+
+
+def not_mnist(place: Path, dataset: str, classes: Sequence[str]) -> UserError:
+    """Return the error for what needs MNIST, where something else was found at a place."""
+    message = (
+        f"{place}: this is {dataset}, with the classes {', '.join(classes)}, and the claims and the paper are "
+        f"about MNIST's digits ({FORM}). Run `{FOR_ANY_IMAGES}`, which trains, measures and draws all models, "
+        "and nothing else"
+    )
+    if tuple(classes) == FORM.classes:
+        message += "; if these are MNIST's digits all the same, let data.name in params.yaml begin with MNIST"
+    return UserError(message)
 
 
 def require_form(split: str, form: Form) -> None:

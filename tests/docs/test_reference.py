@@ -98,11 +98,12 @@ def test_layers_have_the_options_of_their_constructors() -> None:
 
 
 def test_every_module_is_on_one_page_of_the_reference() -> None:
+    claims = "stages/claims"
     pages = [
         reference.modules("stages/nn"),
         *(
             reference.modules(folder)
-            for folder in ("stages/shared", "stages/claims", "stages/claims/demonstrations", "tools")
+            for folder in ("stages/shared", claims, f"{claims}/demonstrations", f"{claims}/reproductions", "tools")
         ),
         *(reference.modules(folder, programs=True) for folder in ("stages", "stages/shared", "tools")),
     ]

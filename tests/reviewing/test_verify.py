@@ -345,7 +345,7 @@ def test_what_cannot_be_verified_is_one_message(project: Path, tmp_path: Path, m
     with pytest.raises(UserError, match=r"^dvc\.lock: not in the last commit; run `make repro`"):
         verify.verify([])
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"^git rev-parse: .*not a git repository"):
+    with pytest.raises(UserError, match=r"^git rev-parse .*: .*not a git repository"):
         verify.verify([])
 
 

@@ -17,14 +17,14 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
-from stages.shared.figures import PERCENT, VERMILION, drawing, show_tiles
+from stages.shared.figures import PERCENT, VERMILION, figure_at, show_tiles
 
 ROOT = Path(__file__).parents[2]
 NOTES = ["No mirror was in reach, and so the figures of this test are of very few digits indeed: five.", "Two."]
 
 
 def draw(folder: Path, notes: list[str]) -> SubFigure:
-    with drawing(folder / "line", (4, 3), "model on digits", "A line", notes) as figure:
+    with figure_at(folder / "line", (4, 3), "model on digits", "A line", notes) as figure:
         plotted, shown = figure.subplots(1, 2)
         plotted.plot([1, 2, 4])
         shown.imshow(np.eye(3))
@@ -95,7 +95,7 @@ def read_glyphs(path: Path) -> str:
 
 def test_a_name_that_could_be_read_as_a_formula_is_drawn_as_it_stands(tmp_path: Path) -> None:
     name = r"a <b>&|*_$x_{$ [c](d) `e` \$"
-    with drawing(tmp_path / "names", (9, 3), f"model on {name}", "A line", [f"{name}!"]) as figure:
+    with figure_at(tmp_path / "names", (9, 3), f"model on {name}", "A line", [f"{name}!"]) as figure:
         show_tiles(figure.subplots(), np.zeros((1, 28, 28)), [f"{name}?"], [False], columns=1, room=10)
     drawn = read_glyphs(tmp_path / "names.svg")
     assert all(text in drawn for text in (f"model on {name}", f"{name}!", f"{name}?"))
@@ -109,7 +109,7 @@ def test_every_figure_is_written_here() -> None:
 
 
 def test_nothing_is_written_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), drawing(tmp_path / "line", (4, 3), "model on digits", "A line"):
+    with pytest.raises(ZeroDivisionError), figure_at(tmp_path / "line", (4, 3), "model on digits", "A line"):
         1 / 0  # noqa: B018 (raises, as it is meant to)
     assert files(tmp_path) == {}
 

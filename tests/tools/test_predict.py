@@ -353,7 +353,7 @@ def test_a_figure_says_what_is_predicted_and_what_is_right(
         path.with_suffix(".png").touch()
         yield panel()
 
-    monkeypatch.setattr(predict, "drawing", record)
+    monkeypatch.setattr(predict, "figure_at", record)
     call(monkeypatch, "means", "--explain", "--test-index", "7")
     model = models.load(Path("models/means.npz"))
     p = softmax(model.network.forward(from_test_part("kaggle", 7).x[:, np.newaxis]))[:, 0]

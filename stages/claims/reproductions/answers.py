@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stages.claims.runs import (
+from stages.claims.reproductions.runs import (
     END,
     NETWORKS,
     PASSES,
@@ -13,13 +13,13 @@ from stages.claims.runs import (
     SCALES,
     Compared,
     Part,
-    Row,
     Run,
     Speed,
     lowered_at,
 )
-from stages.claims.verdicts import NOT_TESTABLE, Difference, Number, Subject, overall, shown
-from stages.claims.words import CHANGES, PARTS, RECIPES, named, points, sentence, spread, told
+from stages.claims.reproductions.verdicts import NOT_TESTABLE, Difference, Number, Subject, overall, shown
+from stages.claims.reproductions.words import CHANGES, PARTS, RECIPES, named, points, sentence, spread, told
+from stages.claims.write_ups import Row
 from stages.nn.arrays import Array
 from stages.nn.training import evaluate
 from stages.shared.mnist import CLASSES

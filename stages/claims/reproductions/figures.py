@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stages.claims.answers import Evidence
-from stages.claims.runs import END, RATES, SCALES, Row, lowered_at
-from stages.claims.verdicts import Number
-from stages.claims.words import spread
+from stages.claims.reproductions.answers import Evidence
+from stages.claims.reproductions.runs import END, RATES, SCALES, lowered_at
+from stages.claims.reproductions.verdicts import Number
+from stages.claims.reproductions.words import spread
+from stages.claims.write_ups import Row
 from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, Axes, SubFigure
 
 RECIPES = {"mini": ("mini-batches, He's weights", BLUE), "full": ("full batches, as W3 has it", VERMILION)}

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure, SubFigure
 
-from stages.claims.figures import draw_claims, draw_curves, draw_dip, draw_dots
-from stages.claims.runs import END
-from stages.claims.verdicts import Number
+from stages.claims.reproductions.figures import draw_claims, draw_curves, draw_dip, draw_dots
+from stages.claims.reproductions.runs import END
+from stages.claims.reproductions.verdicts import Number
 from stages.nn.schedules import Steps
 from stages.shared.figures import BLUE, VERMILION
 

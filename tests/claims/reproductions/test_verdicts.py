@@ -2,7 +2,15 @@ import math
 
 import pytest
 
-from stages.claims.verdicts import Difference, Number, confidence_interval, overall, prediction_interval, shown, summary
+from stages.claims.reproductions.verdicts import (
+    Difference,
+    Number,
+    confidence_interval,
+    overall,
+    prediction_interval,
+    shown,
+    summary,
+)
 
 # Two-sided 95 % points of Student's t, as tables have them, by degrees of freedom.
 T = {1: 12.706, 2: 4.303, 4: 2.776}

@@ -9,8 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
-from stages.claims.answers import Evidence, answer, largest_fall, product_difference
-from stages.claims.runs import (
+from stages.claims.reproductions.answers import Evidence, answer, largest_fall, product_difference
+from stages.claims.reproductions.runs import (
     END,
     IMAGES,
     NETWORKS,
@@ -21,13 +21,13 @@ from stages.claims.runs import (
     Speed,
     compare_speed,
     compared,
-    draw,
+    divide_anew,
     experiments,
     gather,
     images_of,
     train,
 )
-from stages.claims.verdicts import Difference, Number
+from stages.claims.reproductions.verdicts import Difference, Number
 from stages.nn.layer import Start
 from stages.nn.schedules import Constant
 from stages.nn.training import evaluate
@@ -36,7 +36,7 @@ from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
 from stages.shared.parameters import Model, Parameters
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLAIMS = {claim["id"]: claim for claim in YAML(typ="safe").load(ROOT / "stages/claims/write_ups.yaml")["claims"]}
 ROWS = Parameters.model_validate(schema.read(ROOT / "params.yaml")).models
 EXPERIMENTS = experiments(ROWS)
@@ -77,7 +77,7 @@ def numbers(part: tuple[Any, Any]) -> list[int]:
 
 
 def test_a_seed_draws_other_images_to_hold_out_from_all_but_the_test_part() -> None:
-    first, again, other = (draw("kaggle", np.random.default_rng(seed)) for seed in (0, 0, 1))
+    first, again, other = (divide_anew("kaggle", np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert {part: len(y) for part, (_, y) in first.items()} == {"held_out": 20, "train": 70, "test": 30}
     assert sorted(numbers(first["train"]) + numbers(first["held_out"])) == list(range(90))
     assert numbers(first["test"]) == list(range(90, 120))
@@ -86,7 +86,7 @@ def test_a_seed_draws_other_images_to_hold_out_from_all_but_the_test_part() -> N
 
 
 def test_a_split_that_holds_nothing_out_stays_as_it_is() -> None:
-    parts = draw("standard", np.random.default_rng(0))
+    parts = divide_anew("standard", np.random.default_rng(0))
     assert {part: numbers(examples) for part, examples in parts.items()} == {
         "train": list(range(60)),
         "test": list(range(60, 90)),

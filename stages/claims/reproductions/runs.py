@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from stages.claims import as_printed
+from stages.claims.write_ups import Row
 from stages.nn.arrays import Array, Labels
 from stages.nn.layer import Start
 from stages.nn.network import Network
@@ -22,7 +23,6 @@ from stages.shared.parameters import Model
 from stages.shared.schema import PATH
 
 Part = tuple[Array, Labels]
-Row = dict[str, Any]  # of a YAML file
 
 IMAGES = {"kaggle": 42_000, "standard": 60_000}  # that the claims are about, those of the test part aside
 END = -1  # epoch under which the end of a run is kept, whenever it came
@@ -182,7 +182,7 @@ def images_of(split: str) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     return np.concatenate([X.T for X, _ in there]), np.concatenate([y for _, y in there])
 
 
-def draw(split: str, rng: np.random.Generator) -> dict[str, Part]:
+def divide_anew(split: str, rng: np.random.Generator) -> dict[str, Part]:
     """Return the parts of a split, with as many images held out as it has, but drawn anew; the test part as it is."""
     rows, y = images_of(split)
     held_out = splits.load_description(split).parts["held_out"]
@@ -204,7 +204,7 @@ def train(experiment: Experiment, seed: int) -> Run:
     """
     row = Model.model_validate(experiment.row | {"seed": seed})
     split_rng, rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
-    parts = draw(row.split, split_rng)
+    parts = divide_anew(row.split, split_rng)
     X, y = parts["train"]
     network = models.build_network(row, FORM, Start(rng))
     trainer = models.build_trainer(row, network, len(y))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.claims.verdicts import BELOW, NOT_TESTABLE, Difference, Number, Subject
+from stages.claims.reproductions.verdicts import BELOW, NOT_TESTABLE, Difference, Number, Subject
 
 PARTS = {"train": "training", "held_out": "held-out", "test": "test"}
 RECIPES = {

@@ -1,0 +1,50 @@
+"""The figure of the demonstrations, a panel each."""
+
+from collections.abc import Sequence
+
+from stages.claims.demonstrations.common import Panel
+from stages.shared.figures import BLUE, PERCENT, VERMILION, Axes, SubFigure
+
+COLUMNS = 3
+STYLES = {"right": (BLUE, "-"), "other": ("#009e73", "-"), "wrong": (VERMILION, "--")}
+KEY = """Blue: done right.
+Red: with the error, or against the warning.
+Green: a variant of it.
+Cross: NaN or an error ends the run.
+A line that ends early: from there on
+every image gets the same class."""
+SUBTITLE = "What the write-ups get wrong (E) and what they rightly warn of (W), with and without"
+
+
+def size(panels: Sequence[Panel]) -> tuple[float, float]:
+    """Return width and height in inches of a figure that has room for the panels and for what they mean."""
+    return 8.4, 2.2 * (len(panels) // COLUMNS + 1)
+
+
+def draw_panels(figure: SubFigure, panels: Sequence[Panel]) -> None:
+    """Draw a small plot for each panel, and after the last one what colors and marks mean."""
+    axes = figure.subplots(len(panels) // COLUMNS + 1, COLUMNS).flat
+    for ax, panel in zip(axes, panels, strict=False):
+        draw_panel(ax, panel)
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    axes[len(panels)].text(0, 0.5, KEY, va="center", linespacing=1.6)
+
+
+def draw_panel(ax: Axes, panel: Panel) -> None:
+    """Draw the curves of a panel."""
+    for curve in panel.curves:
+        color, style = STYLES[curve.kind]
+        marker = "o" if panel.logarithmic and curve.kind == "right" else None
+        ax.plot(curve.x, curve.y, style, color=color, label=curve.label, marker=marker, markersize=4, clip_on=False)
+        if curve.stop is not None:
+            ax.plot(curve.stop, curve.y[-1] if len(curve.y) else 0, "X", color=color, markersize=7, clip_on=False)
+    ax.set_title(panel.title, fontsize=9)
+    ax.set(xlabel=panel.xlabel, ylabel=panel.ylabel)
+    if panel.logarithmic:
+        ax.set(xscale="log", yscale="log")
+    else:
+        ax.set_ylim(0, 1 if panel.ylabel == "accuracy" else None)
+    if panel.ylabel != "loss":
+        ax.yaxis.set_major_formatter(PERCENT)
+    ax.legend()

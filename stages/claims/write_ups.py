@@ -1,0 +1,25 @@
+"""The write-ups as write_ups.yaml has them: what they claim, warn of and get wrong."""
+
+from pathlib import Path
+from typing import Any
+
+from stages.shared import schema
+
+WRITE_UPS = Path(__file__).with_suffix(".yaml")
+Row = dict[str, Any]  # of a YAML file
+
+
+def claims() -> dict[str, Row]:
+    """Return the claims, warnings included, by their ids."""
+    return {claim["id"]: claim for claim in schema.read(WRITE_UPS)["claims"]}
+
+
+def errors() -> list[Row]:
+    """Return what the write-ups get wrong."""
+    rows: list[Row] = schema.read(WRITE_UPS)["errors"]
+    return rows
+
+
+def warnings() -> list[Row]:
+    """Return the claims that warn of something."""
+    return [claim for claim in claims().values() if claim["kind"] == "ablation"]

@@ -1,0 +1,46 @@
+import pytest
+
+from stages.claims import write_ups
+from stages.shared import schema
+
+CONTENT = schema.read(write_ups.WRITE_UPS)
+
+
+def test_claims_and_errors_are_those_of_the_file_and_warnings_are_among_the_claims() -> None:
+    claims = write_ups.claims()
+    assert list(claims.values()) == CONTENT["claims"]
+    assert write_ups.errors() == CONTENT["errors"]
+    warnings = write_ups.warnings()
+    assert {warning["kind"] for warning in warnings} == {"ablation"}
+    assert [name for name, claim in claims.items() if claim["kind"] == "ablation"] == [row["id"] for row in warnings]
+
+
+def test_every_claim_names_its_write_up_and_its_kind() -> None:
+    write_ups = {row["id"] for row in CONTENT["write_ups"]}
+    counts = {"W1": 1, "W2": 4, "W3": 10, "W4": 5, "W5": 4}
+    assert [claim["id"] for claim in CONTENT["claims"]] == [f"{w}.{k + 1}" for w, n in counts.items() for k in range(n)]
+    for claim in CONTENT["claims"]:
+        assert claim["write_up"] in write_ups
+        assert claim["id"].startswith(f"{claim['write_up']}.")
+        assert claim["kind"] in {"number", "comparison", "shown", "ablation"}
+        assert ("numbers" in claim) >= (claim["kind"] == "number")
+    for error in CONTENT["errors"]:
+        assert set(error["write_ups"]) <= write_ups
+        assert error["where"] in {"code", "text"}
+
+
+def half_a_unit_of_the_last_digit(text: str) -> float:
+    return 0.5 * 10.0 ** -len(text.partition(".")[2])
+
+
+def test_the_rounding_of_a_percentage_is_half_a_unit_of_its_last_digit() -> None:
+    for claim in CONTENT["claims"]:
+        for number in claim.get("numbers", []):
+            if number["unit"] == "%":
+                assert number["rounding"] == pytest.approx(half_a_unit_of_the_last_digit(str(number["value"])))
+
+
+def test_published_error_rates_have_sources() -> None:
+    for row in CONTENT["published"]:
+        assert 0 < row["error"] < 10
+        assert any(f" {year}" in row["source"] for year in range(1998, 2016))
