@@ -1,9 +1,11 @@
 """What a checkpoint brings back, and which one is not taken up."""
 
 import json
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -198,6 +200,18 @@ def test_the_origin_is_the_same_where_the_libraries_lie_elsewhere(monkeypatch: p
     origin = checkpoints.origin(row, list(TRAIN))
     monkeypatch.setattr(checkpoints, "threadpool_info", lambda: other_libraries("filepath"))
     assert checkpoints.origin(row, list(TRAIN)) == origin
+
+
+def test_a_module_that_loads_another_when_it_is_looked_at_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy(ModuleType):
+        def __getattr__(self, name: str) -> None:
+            monkeypatch.setitem(sys.modules, "loaded", ModuleType("loaded"))
+            raise AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "lazy", Lazy("lazy"))
+    row = Model.model_validate(ROW)
+    assert checkpoints.origin(row, list(TRAIN))
+    assert "loaded" in sys.modules
 
 
 def test_a_checkpoint_is_written_only_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
