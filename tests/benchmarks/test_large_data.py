@@ -35,6 +35,14 @@ def test_each_image_is_contiguous_and_shows_its_class(folder: Path) -> None:
     assert np.array_equal(nearest, y[:100])
 
 
+def test_the_system_is_told_not_to_keep_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    advice: list[tuple[int, ...]] = []
+    monkeypatch.setattr("os.POSIX_FADV_DONTNEED", 4, raising=False)
+    monkeypatch.setattr("os.posix_fadvise", lambda _, *arguments: advice.append(arguments), raising=False)
+    large_data.make_images(tmp_path, 10, np.random.default_rng(0))
+    assert advice == [(0, 0, 4)]
+
+
 def test_the_windows_hold_each_image_once_with_its_label_in_another_order(folder: Path) -> None:
     X, y = np.load(folder / "X.npy"), np.load(folder / "y.npy")
     starts = []

@@ -21,7 +21,8 @@ def test_a_class_has_its_decorators_and_a_method_no_indentation() -> None:
     assert "\n    return np.sqrt(2 / inputs)" in method
 
 
-def test_a_table_of_a_file_is_found() -> None:
+def test_a_table_of_a_file_is_found_with_a_type_or_without() -> None:
+    assert source("stages/claims/verdicts.py", "CONSISTENT") == 'CONSISTENT = "consistent"\n'
     assert source("stages/nn/schedules.py", "SCHEDULES").startswith("SCHEDULES: dict[str, type[Schedule]] = {")
 
 

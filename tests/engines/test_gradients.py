@@ -60,3 +60,17 @@ def test_what_is_recorded_is_of_the_same_cases_and_engines_and_as_exact() -> Non
         for engine, error in row["errors"].items():
             assert (error is None) == (engine == "micrograd" and case.transcendental)
             assert error is None or error < bound(engine)
+
+
+def test_the_versions_of_the_packages_are_recorded_without_their_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = tmp_path / "gradients.json"
+    monkeypatch.setattr(gradients, "RESULTS", results)
+    monkeypatch.setattr(gradients, "measure", list)
+    monkeypatch.setattr("importlib.metadata.version", lambda package: f"{package} 1.2+cpu")
+    monkeypatch.setattr("sys.argv", ["gradients"])
+    gradients.main()
+    packages = {"autograd": "autograd", "PyTorch": "torch", "JAX": "jax", "micrograd": "micrograd"}
+    versions = {engine: f"{package} 1.2" for engine, package in packages.items()}
+    assert json.loads(results.read_text(encoding="utf-8")) == {"versions": versions, "gradients": []}

@@ -32,6 +32,15 @@ def test_a_layer_that_says_nothing_keeps_the_shape_and_has_nothing_to_learn() ->
     assert layer.pictures() is None
 
 
+@pytest.mark.parametrize("missing", ["forward", "backward"])
+def test_a_layer_without_one_of_its_passes_cannot_be_made(missing: str) -> None:
+    passes = {"forward": Plain.forward, "backward": Plain.backward}
+    del passes[missing]
+    half = type("Half", (Layer,), passes)
+    with pytest.raises(TypeError, match=f"abstract method '?{missing}"):
+        half((1,), Start(np.random.default_rng(0)))
+
+
 def test_gradients_begin_at_zero_and_stay_the_same_arrays() -> None:
     layer = Plain((1,), Start(np.random.default_rng(0)))
     layer.parameters = {"theta": np.ones((2, 3), np.float32)}

@@ -104,6 +104,14 @@ def test_central_differences_inside_a_network(kind: type[Layer]) -> None:
 
 
 @every_layer
+def test_is_not_in_training_unless_it_is_said(kind: type[Layer]) -> None:
+    for case in (case_of(kind), *networks_with(kind)):
+        case.forward()
+        expected = case.layer.forward(case.X, None).copy()
+        np.testing.assert_array_equal(case.layer.forward(case.X), expected)
+
+
+@every_layer
 def test_tells_on_which_side_of_a_kink_it_was(kind: type[Layer]) -> None:
     case = case_of(kind)
     start, way = case.X, case.rng.normal(size=case.X.shape)

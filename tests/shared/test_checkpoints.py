@@ -1,9 +1,11 @@
 """What a checkpoint brings back, and which one is not taken up."""
 
 import json
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -57,13 +59,13 @@ def examples(m: int, seed: int) -> tuple[Array, Labels]:
 TRAIN, VALIDATION = examples(40, 1), examples(20, 2)
 
 
-def start(origin: str = "this") -> Run:
+def start(origin: str = "this", stops_early: bool = True) -> Run:
     """Return a training that has not begun, its checkpoint, and its parameters."""
     row = Model.model_validate(ROW)
     rng = np.random.default_rng(row.seed)
     network = models.start_network("m", row, FORM, rng)
     trainer = models.build_trainer(row, network, len(TRAIN[1]))
-    stopping = EarlyStopping(PATIENCE)
+    stopping = EarlyStopping(PATIENCE) if stops_early else None
     checkpoint = Checkpoint("model", origin, trainer, rng, stopping)
     records = fit(trainer, *TRAIN, row.batch_size, rng, VALIDATION, early_stopping=stopping)
     return checkpoint, records, network.kept
@@ -90,6 +92,29 @@ def test_a_restored_training_ends_as_one_that_was_not_interrupted(moment: str) -
     resumed = start()
     resumed[0].restore()
     assert resumed[0].history == history[:records_before]
+    resumed_history, resumed_parameters = finish(resumed)
+    assert resumed_history == history
+    for name, theta in parameters.items():
+        np.testing.assert_array_equal(resumed_parameters[name], theta)
+
+
+def test_where_there_is_none_the_training_begins_and_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint, _, _ = start()
+    checkpoint.restore()
+    assert (checkpoint.trainer.update, checkpoint.history) == (0, [])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_training_without_early_stopping_is_restored_and_says_where_it_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    history, parameters = finish(start(stops_early=False))
+    interrupted, records, _ = start(stops_early=False)
+    interrupted.history.extend(islice(records, 2))
+    interrupted.save()
+    resumed = start(stops_early=False)
+    resumed[0].restore()
+    assert capsys.readouterr().err == f"goes on at update {history[1].update}, from checkpoints/model.npz\n"
     resumed_history, resumed_parameters = finish(resumed)
     assert resumed_history == history
     for name, theta in parameters.items():
@@ -138,14 +163,14 @@ def test_the_origin_is_another_with_other_parameters_data_or_code(monkeypatch: p
     other_row = Model.model_validate(ROW | {"learning_rate": 0.011})
     other_X = X.copy(order="F")
     other_X[700, 30] += 1e-6
-    assert len({origin, checkpoints.origin(other_row, [X, y]), checkpoints.origin(row, [other_X, y])}) == 3
-    read_bytes = Path.read_bytes
-
-    def edited(path: Path) -> bytes:
-        return read_bytes(path) + (b"\n" if path.name == "optimizers.py" else b"")
-
-    monkeypatch.setattr(Path, "read_bytes", edited)
+    other_y = (y + (np.arange(len(y)) == 30)) % 10
+    others = [(other_row, [X, y]), (row, [other_X, y]), (row, [X, other_y])]
+    assert len({origin, *(checkpoints.origin(*other) for other in others)}) == 4
+    read_bytes, edited = Path.read_bytes, "optimizers.py"
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read_bytes(path) + (b"\n" if path.name == edited else b""))
     assert checkpoints.origin(row, [X, y]) != origin
+    edited = Path(__file__).name  # which is loaded too, and no part of the stages
+    assert checkpoints.origin(row, [X, y]) == origin
 
 
 def other_libraries(field: str) -> list[dict[str, Any]]:
@@ -177,6 +202,18 @@ def test_the_origin_is_the_same_where_the_libraries_lie_elsewhere(monkeypatch: p
     assert checkpoints.origin(row, list(TRAIN)) == origin
 
 
+def test_a_module_that_loads_another_when_it_is_looked_at_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy(ModuleType):
+        def __getattr__(self, name: str) -> None:
+            monkeypatch.setitem(sys.modules, "loaded", ModuleType("loaded"))
+            raise AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "lazy", Lazy("lazy"))
+    row = Model.model_validate(ROW)
+    assert checkpoints.origin(row, list(TRAIN))
+    assert "loaded" in sys.modules
+
+
 def test_a_checkpoint_is_written_only_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
@@ -190,6 +227,7 @@ def test_a_checkpoint_is_written_only_now_and_then(monkeypatch: pytest.MonkeyPat
     checkpoint.remove()
     checkpoint.save_now_and_then()
     assert not checkpoint.path.exists()
+    checkpoint.remove()  # as at the end of a short training, of which none was written
 
 
 def test_a_second_process_is_told_that_the_model_is_being_trained() -> None:

@@ -5,6 +5,7 @@ import pytest
 from stages.claims.reproductions.verdicts import (
     Difference,
     Number,
+    Subject,
     confidence_interval,
     overall,
     prediction_interval,
@@ -130,3 +131,10 @@ def test_a_summary_has_the_spread_the_claim_and_the_verdict() -> None:
     difference = summary(Difference("gain", THREE))
     assert difference["interval"] == [round(end, 6) for end in confidence_interval(THREE)]
     assert difference["verdict"] == "consistent"
+
+
+def test_a_summary_says_what_a_number_is_of_if_the_number_says_it() -> None:
+    of_accuracy = summary(Number("accuracy", THREE, subject=Subject("accuracy", "dev", 500)))
+    assert of_accuracy["subject"] == {"quantity": "accuracy", "part": "dev", "update": 500}
+    assert "subject" not in summary(Number("accuracy", THREE))
+    assert "subject" not in summary(Difference("gain", THREE))
