@@ -119,8 +119,12 @@ class RMSProp:
         """Update theta and the state in place; g is used up."""
         (s,) = state
         s *= self.decay
-        s += (1 - self.decay) * np.square(g)
-        g /= np.sqrt(s) + self.epsilon
+        root = np.square(g)
+        root *= 1 - self.decay
+        s += root
+        np.sqrt(s, out=root)
+        root += self.epsilon
+        g /= root
         g *= rate
         theta -= g
 
@@ -157,10 +161,14 @@ class Adam:
         """Update theta and the state in place; g is used up."""
         v, s = state
         v *= self.beta1
-        v += (1 - self.beta1) * g
+        g *= 1 - self.beta1
+        v += g
         s *= self.beta2
-        s += (1 - self.beta2) * np.square(g)
-        np.sqrt(s / (1 - self.beta2**t), out=g)
+        np.square(g, out=g)  # (1 - beta1)² g²
+        g *= (1 - self.beta2) / (1 - self.beta1) ** 2
+        s += g
+        np.divide(s, 1 - self.beta2**t, out=g)
+        np.sqrt(g, out=g)
         g += self.epsilon
         np.divide(v, g, out=g)
         g *= rate / (1 - self.beta1**t)
