@@ -146,7 +146,7 @@ def _depth(mask: Mask) -> NDArray[np.float64]:
 def _without_lines(mask: Mask, radius: float) -> Mask:
     """Return what of a mask is near a disk of this radius that fits into it: corners of strokes are, lines are not."""
     core = _depth(mask) > radius
-    return mask & (_depth(~core) <= 2 * radius) if core.any() else mask
+    return mask & (_depth(~core) <= 1.3 * radius) if core.any() else mask
 
 
 def _main_spots(mask: Mask) -> tuple[Mask, int, int]:

@@ -138,9 +138,9 @@ PHOTOGRAPHS: dict[str, tuple[Callable[[Field], Image.Image], str]] = {
     "shadow": (lambda mask: written(mask).lit(photographs.shadow()).photograph(), "light"),
     "ruled": (
         lambda mask: plain().painted(photographs.ruled(2), PALE).painted(placed(mask), BLUE).photograph(),
-        "lines",
+        "",
     ),
-    "squared": (lambda mask: plain().painted(squared(-2), PALE).painted(placed(mask), BLUE).photograph(), "lines"),
+    "squared": (lambda mask: plain().painted(squared(-2), PALE).painted(placed(mask), BLUE).photograph(), ""),
     "squared in dark": (
         lambda mask: plain().painted(squared(1), (0.45, 0.5, 0.6)).painted(placed(mask), BLUE).photograph(),
         "thin lines were cut off",
