@@ -28,7 +28,7 @@ CHILD = """
 import json, resource, sys
 import numpy as np
 from pathlib import Path
-from stages.shared import artifacts, drawings, mnist, models
+from stages.shared import artifacts, mnist, models, picture_files
 from stages.shared.errors import UserError
 
 readers = {
@@ -37,7 +37,7 @@ readers = {
     "array": lambda path: artifacts.read_array(path, (784, None), np.float32),
     "json": artifacts.read_json,
     "model": models.load,
-    "drawing": drawings.read,
+    "picture": picture_files.read,
 }
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]),) * 2)
@@ -189,9 +189,9 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: model({}, {"initializer": {"name": "uniform", "low": -1e308, "high": 1e308}}),
         "not a model of this project",
     ),
-    "tile.tif": ("drawing", lambda: tile(20_000), "has more than 50 million pixels"),
-    "text.png": ("drawing", lambda: png(b"zTXt", b"k\0\0"), "cannot be read"),
-    "profile.png": ("drawing", lambda: png(b"iCCP", b"k\0\0"), "cannot be read"),
+    "tile.tif": ("picture", lambda: tile(20_000), "has more than 50 million pixels"),
+    "text.png": ("picture", lambda: png(b"zTXt", b"k\0\0"), "cannot be read"),
+    "profile.png": ("picture", lambda: png(b"iCCP", b"k\0\0"), "cannot be read"),
 }
 
 

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.shared import drawings
+from stages.shared import picture_files
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
 from stages.shared.mnist import FILES
 from stages.shared.schema import class_name
 
-SUFFIXES = tuple(suffix for suffix, kind in Image.registered_extensions().items() if kind in drawings.FORMATS)
+SUFFIXES = tuple(suffix for suffix, kind in Image.registered_extensions().items() if kind in picture_files.FORMATS)
 SEED = 0
 MOST_CLASSES = 256
 
@@ -68,7 +68,7 @@ def find(folder: Path) -> tuple[list[str], list[Picture]]:
         if len(paths) < 2:
             raise UserError(
                 f"{folder / name}: has {len(paths)} pictures, and needs 2, one to train on and one to test with; add "
-                f"pictures ({', '.join(drawings.FORMATS)}), or remove the folder"
+                f"pictures ({', '.join(picture_files.FORMATS)}), or remove the folder"
             )
         pictures += [Picture(path, label) for path in paths]
     return classes, pictures
@@ -91,7 +91,7 @@ def divide(pictures: Sequence[Picture], share: float) -> tuple[list[Picture], li
 def pixels(path: Path, size: tuple[int, int], color: bool, invert: bool) -> NDArray[np.uint8]:
     """Return a picture scaled to height and width, of that shape, with three channels if in color."""
     height, width = size
-    image = drawings.read(path).convert("RGB" if color else "L").resize((width, height), Image.Resampling.BOX)
+    image = picture_files.read(path).convert("RGB" if color else "L").resize((width, height), Image.Resampling.BOX)
     found: NDArray[np.uint8] = np.asarray(image, np.uint8)
     return 255 - found if invert else found
 
@@ -146,7 +146,7 @@ def _size(text: str) -> tuple[int, int]:
     """Return height and width of "28" or "24x32"."""
     sides = [int(side) for side in text.lower().split("x")]
     height, width = sides if len(sides) == 2 else (*sides, *sides)
-    if not (1 <= height <= drawings.SHRUNK and 1 <= width <= drawings.SHRUNK):
+    if not (1 <= height <= picture_files.SHRUNK and 1 <= width <= picture_files.SHRUNK):
         raise ValueError
     return height, width
 

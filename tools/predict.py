@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from stages.nn.arrays import Array
 from stages.nn.network import Network
 from stages.nn.softmax import softmax
-from stages.shared import drawings, models, parameters, splits
+from stages.shared import drawings, models, parameters, picture_files, splits
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
 from stages.shared.figures import BLUE, GRAY, INK, PERCENT, SubFigure, as_images, figure_at, literal
@@ -68,7 +68,7 @@ def from_file(path: Path, form: Form = FORM) -> Sample:
 
     For images as MNIST's, the digit is looked for and brought to its size and place. Any other image is scaled.
     """
-    image = drawings.read(path)
+    image = picture_files.read(path)
     try:
         if form != FORM:
             return Sample(str(path), path.stem, image, scaled(image, form.shape))
@@ -83,7 +83,7 @@ def files(path: Path) -> list[Path]:
     """Return the images in a folder, sorted, or the path itself if it is none; raise UserError if there are none."""
     if not path.is_dir():
         return [path]
-    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in drawings.FORMATS}
+    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in picture_files.FORMATS}
     found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
     if not found:
         raise UserError(f"{path}: no image is in this folder; put files in it that end in .png, .jpg or the like")
@@ -265,7 +265,7 @@ def main() -> None:
         nargs="*",
         type=Path,
         metavar="IMAGE",
-        help=f"for a model of digits, a drawn or photographed one; or a folder: {', '.join(drawings.FORMATS)}",
+        help=f"for a model of digits, a drawn or photographed one; or a folder: {', '.join(picture_files.FORMATS)}",
     )
     parser.add_argument("--test-index", type=int, metavar="N", help="show image N of the test part (from 0) instead")
     parser.add_argument("--explain", action="store_true", help=f"draw how the network comes to it, in {FOLDER}/")

@@ -5,29 +5,25 @@ filled with what surrounds it (a morphological closing, or an opening where the 
 are). So a shadow or a table beside the sheet is ground too. The ink of a pixel is how far its color is from the ground,
 in the channel where they differ most, divided by the light on the ground, 1 where that has its median.
 
-Ink weaker than a fifth of the strongest is noise and counts as ground. Of the spots that are left, the digit is the one
-with the largest product of area and thickness that surrounds no other (as a frame does). It should not touch the
-border. If it does, it may hang on lines of the paper: what is thinner than a third of its strokes is cut off, and then
-the share is raised to two and three fifths; what still touches the border stays whole. Spots of at least a twentieth of
-its area and two fifths of its thickness belong to it. Doubted is what touches the border, is too thick or too wide, is
-in many pieces, or crosses more strokes in a row or a column than a digit does.
+Ink weaker than a fifth of the strongest is noise and counts as ground. So do lines of the paper: what is paler than
+half of the strongest ink and away from any disk of a third of the digit's thickness that fits into the ink. Of the
+spots that are left, the digit is the one with the largest product of area and thickness that surrounds no other (as a
+frame does); one that is at the border gives way to one that is not, if that has a fifth of its product. If the digit
+touches the border, it may hang on dark lines: then all thin lines are cut off, dark ones too. Spots near it, of at
+least a twentieth of its area and two fifths of its thickness, belong to it. Doubted is what touches the border, is too
+thick or too wide, is in many pieces, crosses more strokes in a row or a column than a digit does, or has a rival.
 
 What is left is treated as MNIST was (LeCun et al. 1998, section III.A): scaled to fit a box of 20x20 pixels,
 proportions kept, then moved by whole pixels so that its center of mass lies in the pixel at (14, 14) of 28x28, counted
 from 0.
 """
 
-import math
-import struct
-import warnings
 from dataclasses import dataclass
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL import Image
 from scipy import ndimage
 
 from stages.shared.errors import UserError
@@ -37,85 +33,25 @@ Field = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Box = tuple[slice, ...]
 
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # not EPS: for it, Pillow runs another program
-MOST_PIXELS = 50_000_000
-SHRUNK = 500  # the longer side of an image to look at, in pixels: finer than any digit needs
-
 LEAST_CONTRAST = 0.1  # the strongest ink of an image that is not empty; black on white has 1
 NOISE = 0.2  # as a share of the strongest ink
-SHARES = (NOISE, 0.4, 0.6)  # the higher ones leave out pale lines that cross the digit
+PALE = 0.5  # as a share of the strongest ink; lines that are thin and paler are not the digit's
 SPECK = 0.05  # as a share of the digit's area
+NEAR = 0.3  # as a share of the digit's height
+RIVAL = 0.2  # as a share of the product of the largest
+MARGIN = 0.02  # as a share of the image's side
 THIN = 0.4  # as a share of the digit's thickness
 DETAIL = 125  # the longer side, in pixels, of the image on which the ground is estimated
 DARKEST = 0.05  # ground that is darker counts as lit like this: what is divided by it is mostly noise
 UNEVEN = 0.8  # the least light, as a share of the most, that is not worth a word
 THICKEST = 0.2  # half the thickness of a stroke, as a share of the digit's longer side
 WIDEST = 1.7  # as a share of the height
-MOST_ACROSS, MOST_DOWN = 1.9, 3.0  # strokes that a row and a column cross, in the mean; a pair of digits has more
+MOST_ACROSS, MOST_DOWN = 1.9, 3.1  # strokes that a row and a column cross, in the mean; a pair of digits has more
+SLIM, MOST_DOWN_SLIM = 2.3, 2.0  # of what is so many times as high as wide: a digit, or two one above the other
 MOST_SPOTS = 3  # of a digit
 
 BOX = 20
 CENTER = 14
-
-
-def read(path: Path) -> Image.Image:
-    """Return the image in a file: the first one, upright, in RGB, its longer side at most 500 pixels.
-
-    What is transparent lies on white, or on black if nothing can be seen on white.
-
-    Raises
-    ------
-    UserError
-        If there is no such file, it is no image in one of `FORMATS`, is damaged, or has more than 50 million pixels.
-    """
-    try:
-        if not path.is_file():
-            raise UserError(f"{path}: there is no such file")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Of a path, Pillow maps the file into memory, and then misreads a TIFF file that is to be rotated.
-            with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
-                if max(image.width * image.height, _pixels_of_a_tile(image)) > MOST_PIXELS:
-                    raise Image.DecompressionBombError
-                return _opaque(_upright(image))
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        limit = f"{MOST_PIXELS // 1_000_000} million pixels"
-        raise UserError(f"{path}: has more than {limit}; shrink it, or cut the digit out") from None
-    except UnidentifiedImageError:
-        raise UserError(f"{path}: not an image; give a file in one of the formats {', '.join(FORMATS)}") from None
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
-        raise UserError(f"{path}: cannot be read ({error}); save it anew, as a PNG for example") from None
-
-
-def _pixels_of_a_tile(image: Image.Image) -> int:
-    """Return how many pixels a tile has in which a TIFF file keeps its image, 0 without tiles."""
-    sides = (image.tag_v2.get(tag, 0) for tag in (322, 323)) if isinstance(image, TiffImageFile) else (0,)
-    return math.prod(side for side in sides if isinstance(side, int))
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Return an image as a camera meant it to be seen, shrunk, in RGB or RGBA with 8 bits a channel."""
-    image.draft("RGB", (SHRUNK, SHRUNK))  # a JPEG can be decoded smaller
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers")
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))  # from 16 bits to 8
-    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    image.thumbnail((SHRUNK, SHRUNK), Image.Resampling.BOX)
-    return image
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    """Return an image without transparency, in RGB."""
-    if image.mode == "RGB":
-        return image
-    on_white, on_black = (
-        Image.alpha_composite(Image.new("RGBA", image.size, color), image).convert("RGB")
-        for color in ("white", "black")
-    )
-    return on_white if _ink(on_white)[0].max() >= LEAST_CONTRAST else on_black
 
 
 def _ink(image: Image.Image) -> tuple[Field, Field]:
@@ -163,7 +99,7 @@ class Digit:
 
 
 def find(image: Image.Image) -> Digit:
-    """Return the digit in an RGB image, such as `read` returns it.
+    """Return the digit in an RGB image, such as `picture_files.read` returns it.
 
     Raises
     ------
@@ -173,10 +109,10 @@ def find(image: Image.Image) -> Digit:
     ink, light = _ink(image)
     if ink.max() < LEAST_CONTRAST:
         raise UserError("is empty: it has nearly the same color everywhere; draw a digit with more contrast")
-    kept, done = _digit(ink)
+    kept, done, doubts = _digit(ink)
     if light.min() < UNEVEN * light.max():
         done.insert(0, f"the light was evened out, which falls to {light.min() / light.max():.0%}")
-    return Digit(_centered(_scaled(np.where(kept, ink, np.float32(0)))), ink, kept, done, _doubts(kept))
+    return Digit(_centered(_scaled(np.where(kept, ink, np.float32(0)))), ink, kept, done, doubts)
 
 
 def normalize(image: Image.Image) -> Field:
@@ -184,23 +120,21 @@ def normalize(image: Image.Image) -> Field:
     return find(image).x
 
 
-def _digit(ink: Field) -> tuple[Mask, list[str]]:
-    """Return which pixels are the digit, and what was done to find it."""
-    for share in SHARES:
-        inked = ink >= share * ink.max()
-        done = [f"ink weaker than {share:.0%} of the strongest was left out"] if share > NOISE else []
-        spots = _main_spots(inked)
-        if _touches_border(spots[0]):
-            spots = _main_spots(_without_lines(inked, _depth(spots[0]).max() / 3))
-            done.append("thin lines that cross it were cut off")
-        if not _touches_border(spots[0]):
-            break
-    else:
-        spots, done = _main_spots(ink >= NOISE * ink.max()), []
-    kept, left_out = spots
+def _digit(ink: Field) -> tuple[Mask, list[str], list[str]]:
+    """Return which pixels are the digit, what was done to find it, and what is doubted."""
+    inked = ink >= NOISE * ink.max()
+    radius = _depth(_main_spots(inked)[0]).max() / 3
+    strokes = _without_lines(inked, radius)
+    lines = inked & ~strokes & (ink < PALE * ink.max())
+    spots = _main_spots(inked & ~lines)
+    if _touches_border(spots[0]) and not _touches_border((without_lines := _main_spots(strokes))[0]):
+        spots, lines = without_lines, inked & ~strokes
+    kept, left_out, rivals = spots
+    longest = np.bincount(ndimage.label(lines, structure=np.ones((3, 3)))[0].ravel())[1:].max(initial=0)
+    done = ["thin lines were cut off"] if longest > SPECK * kept.sum() else []
     if left_out:
         done.append(f"left out as no part of it: {left_out} line{'s' * (left_out > 1)} or spot{'s' * (left_out > 1)}")
-    return kept, done
+    return kept, done, _doubts(kept, rivals)
 
 
 def _depth(mask: Mask) -> NDArray[np.float64]:
@@ -210,23 +144,37 @@ def _depth(mask: Mask) -> NDArray[np.float64]:
 
 
 def _without_lines(mask: Mask, radius: float) -> Mask:
-    """Return a mask without what a disk of this radius does not fit into (a morphological opening)."""
+    """Return what of a mask is near a disk of this radius that fits into it: corners of strokes are, lines are not."""
     core = _depth(mask) > radius
-    return mask & (_depth(~core) <= radius) if core.any() else mask
+    return mask & (_depth(~core) <= 1.3 * radius) if core.any() else mask
 
 
-def _main_spots(mask: Mask) -> tuple[Mask, int]:
-    """Return the spots of a mask that are the digit, and how many of the others are no specks."""
+def _main_spots(mask: Mask) -> tuple[Mask, int, int]:
+    """Return the spots of a mask that are the digit, how many others are no specks, and how many of them may be it."""
     spots, count = ndimage.label(mask, structure=np.ones((3, 3)))
     areas, thickness = np.bincount(spots.ravel()), ndimage.maximum(_depth(mask), spots, range(count + 1))
-    sizes, boxes = areas * thickness, ndimage.find_objects(spots)
+    sizes, boxes = areas * thickness, [(slice(0), slice(0)), *ndimage.find_objects(spots)]
     candidates = np.flatnonzero(sizes >= SPECK / 2 * sizes.max())
-    inner = [k for k in candidates if not any(_surrounds(boxes[k - 1], boxes[other - 1]) for other in candidates)]
-    main = max(inner, key=lambda k: sizes[k])
-    parts = [k for k in inner if areas[k] >= SPECK * areas[main] and thickness[k] >= THIN * thickness[main]]
-    if not _touches_border(spots == main):
-        parts = [k for k in parts if not _touches_border(spots == k)]
-    return np.isin(spots, parts), len(candidates) - len(parts)
+    inner = [k for k in candidates if not any(_surrounds(boxes[k], boxes[other]) for other in candidates)]
+    rivals = [k for k in inner if sizes[k] >= RIVAL * sizes[inner].max()]
+    rivals = [k for k in rivals if not _at_border(boxes[k], mask.shape)] or rivals
+    main = max(rivals, key=lambda k: sizes[k])
+    parts = [k for k in np.unique(spots[_around(boxes[main])]) if k in inner]
+    parts = [k for k in parts if areas[k] >= SPECK * areas[main] and thickness[k] >= THIN * thickness[main]]
+    if not _at_border(boxes[main], mask.shape):
+        parts = [k for k in parts if not _at_border(boxes[k], mask.shape)]
+    return np.isin(spots, parts), len(candidates) - len(parts), len(set(rivals) - set(parts))
+
+
+def _around(box: Box) -> Box:
+    """Return a box with what is within a share of its height."""
+    gap = round(NEAR * (box[0].stop - box[0].start))
+    return tuple(slice(max(0, side.start - gap), side.stop + gap) for side in box)
+
+
+def _at_border(box: Box, shape: tuple[int, ...]) -> bool:
+    """Return whether a box touches the border, or nearly so."""
+    return any(min(side.start, length - side.stop) <= MARGIN * length for side, length in zip(box, shape, strict=True))
 
 
 def _surrounds(outer: Box, inner: Box) -> bool:
@@ -239,14 +187,15 @@ def _touches_border(mask: Mask) -> bool:
     return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
 
 
-def _doubts(digit: Mask) -> list[str]:
-    """Return why these spots may be no digit, or not all of one."""
+def _doubts(digit: Mask, rivals: int) -> list[str]:
+    """Return why these spots may be no digit, or not all of one, when so many others may be it as well."""
     box = digit[ndimage.find_objects(digit.astype(int))[0]]
     height, width = box.shape
+    most_down = MOST_DOWN_SLIM if height > SLIM * width else MOST_DOWN
     doubts = []
     if _touches_border(digit):
         doubts.append("touches the border, so a part may be missing; give an image with some ground on each side")
-    if _strokes(box, 1) > MOST_ACROSS or _strokes(box, 0) > MOST_DOWN or _lie_apart(box):
+    if rivals or _strokes(box, 1) > MOST_ACROSS or _strokes(box, 0) > most_down or _lie_apart(box):
         doubts.append("looks like two digits; cut one of them out")
     if _depth(digit).max() > THICKEST * max(height, width) or width > WIDEST * height:
         doubts.append("is too thick or too wide for a digit; give an image of one digit, on ground of one color")

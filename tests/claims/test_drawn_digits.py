@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stages.claims import drawn_digits
 from stages.claims.drawn_digits import SHEET, STROKES, draw_digits, load_drawn_digits
-from stages.shared import drawings
+from stages.shared import drawings, picture_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +50,7 @@ def test_they_are_prepared_as_image_files_are(tmp_path: Path) -> None:
     path = tmp_path / "digit.png"
     for x, image in zip(X.T, images, strict=True):
         image.save(path)
-        assert np.array_equal(drawings.normalize(drawings.read(path)), x)
+        assert np.array_equal(drawings.normalize(picture_files.read(path)), x)
 
 
 def test_another_process_draws_the_same_bytes() -> None:

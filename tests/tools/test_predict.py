@@ -21,9 +21,9 @@ from PIL import Image
 from stages.claims.drawn_digits import draw_digits
 from stages.nn.network import Network
 from stages.nn.softmax import softmax
-from stages.shared import models, splits
+from stages.shared import models, picture_files, splits
 from stages.shared.artifacts import write_json
-from stages.shared.drawings import normalize, read
+from stages.shared.drawings import normalize
 from stages.shared.errors import UserError, run
 from stages.shared.figures import BLUE
 from stages.shared.mnist import FORM
@@ -111,7 +111,7 @@ def test_the_table_shows_ten_probabilities_and_the_prediction(
     assert list(rows) == [f"{k}.png" for k in range(10)]
     network = models.load(Path("models/means.npz")).network
     for name, (*percents, prediction) in rows.items():
-        p = softmax(network.forward(normalize(read(Path(name)))[:, np.newaxis]))[:, 0]
+        p = softmax(network.forward(normalize(picture_files.read(Path(name)))[:, np.newaxis]))[:, 0]
         assert np.allclose(np.array(percents, float), 100 * p, atol=0.051)
         assert int(prediction) == p.argmax()
     right = sum(name == f"{prediction}.png" for name, (*_, prediction) in rows.items())
