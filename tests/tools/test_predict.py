@@ -324,8 +324,9 @@ def test_a_line_says_what_was_done_and_one_what_is_doubted(
     sheet.lit(photographs.shade(0.5)).photograph().save("shaded.png")
     sheet.painted(photographs.placed(seven, 0.4, column=0.75), photographs.BLACK).photograph().save("both.png")
     call(monkeypatch, "means", "2.png", "shaded.png", "both.png")
-    shaded, both = capsys.readouterr().out.splitlines()[-2:]
+    shaded, left_out, both = capsys.readouterr().out.splitlines()[-3:]
     assert shaded.startswith("shaded.png: the light was evened out, which falls to ")
+    assert left_out == "both.png: left out as no part of it: 1 line or spot"
     assert both == "both.png: warning: looks like two digits; cut one of them out"
 
 
