@@ -1,10 +1,12 @@
-"""The contestants: each trains the same network on the same examples, by its own means.
+"""The contestants: each trains the same network on the same examples from the same start, by its own means.
 
 A contestant is a function of a work and its data. It returns one function that trains for a round (a few full-batch
-updates or one epoch of mini-batches), and one that predicts. Importing a peer's library is part of its cold start.
+updates or one epoch of mini-batches), and one that returns the logits of examples, with any number added to a column.
+Importing a peer's library is part of its cold start.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -12,25 +14,45 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+THREADS = 2  # of each contestant
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.integer[Any]]
 Train = Callable[[], None]
-Predict = Callable[[Images], Labels]
+Logits = Callable[[Images], NDArray[np.floating[Any]]]
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is trained; batch_size None takes all examples, and a round is then so many updates, else an epoch."""
+    """What is trained; batch_size None takes all examples, and a round is then so many updates, else an epoch.
+
+    Ours takes a batch in so many parts, each in a thread of its own as long as there are threads, with so many threads
+    of the BLAS library in its products.
+    """
 
     name: str
     layer_sizes: tuple[int, ...]
     batch_size: int | None
     learning_rate: float = 0.1
     updates: int = 5
+    parts: int = 1
+    blas_threads: int = THREADS
+
+    def start(self) -> list[tuple[Images, Images]]:
+        """Return W of shape (units, inputs) and b of shape (units, 1) of each layer, before the first update."""
+        rng = np.random.default_rng(0)
+        return [
+            (
+                (rng.standard_normal((units, inputs)) * np.sqrt(2 / inputs)).astype(np.float32),
+                np.zeros((units, 1), np.float32),
+            )
+            for inputs, units in pairwise(self.layer_sizes)
+        ]
 
 
-def ours(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
+def ours(work: Work, X: Images, y: Labels) -> tuple[Train, Logits]:
     """Train the network of this project, through the same functions as the training stage."""
     from stages.nn.batches import epoch_batches
     from stages.nn.layer import Start
@@ -38,32 +60,72 @@ def ours(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
     from stages.nn.optimizers import GradientDescent
     from stages.nn.relu import ReLU
     from stages.nn.schedules import Constant
-    from stages.nn.training import Trainer
+    from stages.nn.training import Trainer, logits
 
     rng = np.random.default_rng(0)
     network = perceptron(work.layer_sizes, ReLU, Start(rng))
-    trainer = Trainer(network, GradientDescent(), work.learning_rate, Constant(), updates=1)
+    started = [theta for layer in work.start() for theta in layer]
+    for theta, value in zip(network.parameters.values(), started, strict=True):
+        theta[...] = value
+    trainer = Trainer(
+        network, GradientDescent(), work.learning_rate, Constant(), updates=1, parts=work.parts, threads=THREADS
+    )
+    blas = ThreadpoolController()
 
     def train() -> None:
-        for _ in range(work.updates if work.batch_size is None else 1):
-            for chosen in epoch_batches(len(y), work.batch_size, rng):
-                trainer.step(X, y, chosen)
+        with blas.limit(limits=work.blas_threads, user_api="blas"):
+            for _ in range(work.updates if work.batch_size is None else 1):
+                for chosen in epoch_batches(len(y), work.batch_size, rng):
+                    trainer.step(X, y, chosen)
 
-    return train, lambda X_test: network.forward(X_test).argmax(axis=0)
+    return train, partial(logits, network)
 
 
-def bare_products(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
-    """Do the matrix products of a round and nothing else: the bound of any NumPy code."""
+def bare_products(work: Work, X: Images, y: Labels) -> tuple[Train, Logits]:
+    """Do the matrix products of a round of ours and nothing else: the same parts, blocks and threads."""
+    from stages.nn.parts import columns_of_part
+
     m = X.shape[1]
     size = work.batch_size or m
-    rng = np.random.default_rng(0)
-    Ws = [rng.random((units, inputs), dtype=np.float32) for inputs, units in pairwise(work.layer_sizes)]
-    X_batch = np.asfortranarray(X[:, :size])
-    As = [X_batch] + [np.empty((len(W), size), np.float32) for W in Ws]
-    dWs = [np.empty_like(W) for W in Ws]
+    batches = [m] * work.updates if work.batch_size is None else [*m // size * [size], *filter(None, [m % size])]
+    Ws = [W for W, _ in work.start()]
+    products = {
+        length: [
+            _passes(Ws, np.asfortranarray(X[:, columns_of_part(part, work.parts, length)]))
+            for part in range(work.parts)
+        ]
+        for length in set(batches)
+    }
+    threads = min(THREADS, work.parts)
+    others, blas = ThreadPoolExecutor(max(threads - 1, 1)), ThreadpoolController()
+
+    def multiply(parts: list[Train]) -> None:
+        for passes in parts:
+            passes()
 
     def train() -> None:
-        for _ in range(work.updates if work.batch_size is None else -(-m // size)):
+        with blas.limit(limits=work.blas_threads, user_api="blas"):
+            for length in batches:
+                shares = [products[length][thread::threads] for thread in range(threads)]
+                running = [others.submit(multiply, share) for share in shares[1:]]
+                multiply(shares[0])
+                for other in running:
+                    other.result()
+
+    return train, lambda X_test: np.zeros((work.layer_sizes[-1], X_test.shape[1]))
+
+
+def _passes(Ws: list[Images], X: Images) -> Train:
+    """Return a function that makes the products of both passes over X, a block of columns after the other."""
+    from stages.nn.parts import BLOCK
+
+    blocks = [X[:, start : start + BLOCK] for start in range(0, X.shape[1], BLOCK)]
+    memory = {m: [np.empty((len(W), m), np.float32) for W in Ws] for m in {block.shape[1] for block in blocks}}
+    dWs = [np.empty_like(W) for W in Ws]
+
+    def passes() -> None:
+        for block in blocks:
+            As = [block, *memory[block.shape[1]]]
             for W, A, Z in zip(Ws, As, As[1:], strict=False):
                 np.matmul(W, A, out=Z)
             for layer in reversed(range(len(Ws))):
@@ -71,14 +133,14 @@ def bare_products(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
                 if layer:
                     np.matmul(Ws[layer].T, As[layer + 1], out=As[layer])
 
-    return train, lambda X_test: np.zeros(X_test.shape[1], int)
+    return passes
 
 
-def plain_loop(work: Work, X: Images, y: Labels, dtype: type[np.floating[Any]]) -> tuple[Train, Predict]:
+def plain_loop(work: Work, X: Images, y: Labels, dtype: type[np.floating[Any]]) -> tuple[Train, Logits]:
     """Train as the write-ups print it: always on the full batch, a new array at every step."""
     from stages.claims import as_printed
 
-    parameters = as_printed.uniform(list(work.layer_sizes), np.random.default_rng(0), dtype)
+    parameters = [(W.astype(dtype), b.astype(dtype)) for W, b in work.start()]
     X = np.ascontiguousarray(X, dtype)
 
     def train() -> None:
@@ -86,10 +148,10 @@ def plain_loop(work: Work, X: Images, y: Labels, dtype: type[np.floating[Any]]) 
         for _ in range(work.updates):
             parameters = as_printed.update(parameters, X, y, work.learning_rate)
 
-    return train, lambda X_test: as_printed.forward(parameters, X_test)[1][-1].argmax(axis=0)
+    return train, lambda X_test: as_printed.forward(parameters, X_test)[0][-1]
 
 
-def scikit_learn(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
+def scikit_learn(work: Work, X: Images, y: Labels) -> tuple[Train, Logits]:
     """MLPClassifier with plain gradient descent; a call of partial_fit is an epoch."""
     from sklearn.neural_network import MLPClassifier
 
@@ -103,17 +165,35 @@ def scikit_learn(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
         random_state=0,
     )
     rows = np.ascontiguousarray(X.T)
-    return lambda: model.partial_fit(rows, y, classes=np.arange(10)), lambda X_test: model.predict(X_test.T)
+    first = slice(model.batch_size)
+    model.partial_fit(
+        rows[first], y[first], classes=np.arange(work.layer_sizes[-1])
+    )  # makes what the start is put into
+    for coefs, intercepts, (W, b) in zip(model.coefs_, model.intercepts_, work.start(), strict=True):
+        coefs[...], intercepts[...] = W.T, b[:, 0]
+
+    def train() -> None:
+        model.partial_fit(rows, y)
+
+    def logits(X_test: Images) -> NDArray[np.floating[Any]]:
+        with np.errstate(divide="ignore"):
+            of_columns: NDArray[np.floating[Any]] = np.log(model.predict_proba(X_test.T).T)
+        return of_columns
+
+    return train, logits
 
 
-def pytorch(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
+def pytorch(work: Work, X: Images, y: Labels) -> tuple[Train, Logits]:
     """PyTorch in eager mode on the CPU, in its ordinary loop."""
     import torch
 
     torch.manual_seed(0)
+    torch.set_num_threads(THREADS)
     layers: list[torch.nn.Module] = []
-    for inputs, units in pairwise(work.layer_sizes):
-        layers += [torch.nn.Linear(inputs, units), torch.nn.ReLU()]
+    for W, b in work.start():
+        linear = torch.nn.Linear(W.shape[1], W.shape[0])
+        linear.load_state_dict({"weight": torch.from_numpy(W), "bias": torch.from_numpy(b[:, 0])})
+        layers += [linear, torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers[:-1])
     optimizer = torch.optim.SGD(model.parameters(), lr=work.learning_rate)
     rows, labels = torch.from_numpy(np.ascontiguousarray(X.T)), torch.from_numpy(y.astype(np.int64))
@@ -131,24 +211,20 @@ def pytorch(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
         for chosen in torch.randperm(len(labels)).split(work.batch_size):
             step(rows[chosen], labels[chosen])
 
-    def predict(X_test: Images) -> Labels:
+    def logits(X_test: Images) -> NDArray[np.floating[Any]]:
         with torch.no_grad():
-            classes: Labels = model(torch.from_numpy(np.ascontiguousarray(X_test.T))).argmax(1).numpy()
-        return classes
+            of_columns: NDArray[np.floating[Any]] = model(torch.from_numpy(np.ascontiguousarray(X_test.T))).numpy().T
+        return of_columns
 
-    return train, predict
+    return train, logits
 
 
-def jax(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
+def jax(work: Work, X: Images, y: Labels) -> tuple[Train, Logits]:
     """JAX with a whole round compiled as one function: shuffle, gather and all updates."""
     import jax
     import jax.numpy as jnp
 
-    rng = np.random.default_rng(0)
-    parameters = [
-        (jnp.asarray(rng.standard_normal((inputs, units)) * np.sqrt(2 / inputs), jnp.float32), jnp.zeros(units))
-        for inputs, units in pairwise(work.layer_sizes)
-    ]
+    parameters = [(jnp.asarray(W.T), jnp.asarray(b[:, 0])) for W, b in work.start()]
     rows, labels = jnp.asarray(X.T), jnp.asarray(y)
     m = len(y)
     size = work.batch_size or m
@@ -194,11 +270,12 @@ def jax(work: Work, X: Images, y: Labels) -> tuple[Train, Predict]:
             parameters = epoch(parameters, subkey)
         jax.block_until_ready(parameters)
 
-    return train, lambda X_test: np.asarray(logits(parameters, jnp.asarray(X_test.T)).argmax(axis=1))
+    return train, lambda X_test: np.asarray(logits(parameters, jnp.asarray(X_test.T))).T
 
 
-Contestant = Callable[[Work, Images, Labels], tuple[Train, Predict]]
+Contestant = Callable[[Work, Images, Labels], tuple[Train, Logits]]
 
+BARE = "bare products"  # the one that does not learn, nor says that it does
 CONTESTANTS: dict[str, Contestant] = {
     "ours": ours,
     "plain loop, float64": partial(plain_loop, dtype=np.float64),
@@ -206,5 +283,5 @@ CONTESTANTS: dict[str, Contestant] = {
     "scikit-learn": scikit_learn,
     "PyTorch": pytorch,
     "JAX jit": jax,
-    "bare products": bare_products,
+    BARE: bare_products,
 }

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from benchmarks.run import THREADS, machine, peak_megabytes
+from benchmarks.contestants import THREADS
+from benchmarks.run import machine, peak_megabytes
 from stages.nn.batches import epoch_batches
 from stages.nn.layer import Start
 from stages.nn.network import perceptron

@@ -15,40 +15,64 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 from tqdm import tqdm
 
-from benchmarks.contestants import CONTESTANTS, Contestant, Work
+from benchmarks.contestants import BARE, CONTESTANTS, THREADS, Contestant, Work
 from reviewing.recording import processor
+from stages.nn.cross_entropy import cross_entropy
 from stages.shared import splits
 from stages.shared.artifacts import write_json
-from stages.shared.errors import run
+from stages.shared.errors import UserError, run
 
 RESULTS = Path("benchmarks/results.json")
-THREADS = 2
 CAMPAIGN = [
-    (Work("full batch, 784-10-10, 41,000 images", (784, 10, 10), None), "kaggle"),
+    (Work("full batch, 784-10-10, 41,000 images", (784, 10, 10), None, parts=2, blas_threads=1), "kaggle"),
     (Work("mini-batch 128, 784-128-10, 60,000 images", (784, 128, 10), 128), "standard"),
     (Work("mini-batch 32, 784-128-10, 60,000 images", (784, 128, 10), 32), "standard"),
     (Work("mini-batch 128, 784-512-10, 60,000 images", (784, 512, 10), 128), "standard"),
 ]
 COLD_START = Work("mini-batch 32, 784-128-10, from a cold start", (784, 128, 10), 32)
 TARGETS = (0.94, 0.97)
+VALIDATION = 1 / 6  # of the training images, the last of them: what a cold start is judged on
+JUDGED = 10_000  # training images, the first of them: what the losses are taken on
+BAND = 1.2  # how many times as large as another's a loss may be
 PACKAGES = ("numpy", "scikit-learn", "torch", "jax")
+KERNEL_SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 def _serve(contestant: Contestant, work: Work, split: str, connection: Connection) -> None:
-    """Train two rounds at each request, answer with the seconds of the second, and at last with the peak memory."""
+    """Send the loss at the start; at each request train two rounds, and send the seconds of the second and the loss.
+
+    At last, send the peak memory.
+    """
+    X, y = splits.require_part(split, "train")
+    X_judged, y_judged = X[:, :JUDGED], y[:JUDGED]
     with threadpool_limits(THREADS):
-        train, _ = contestant(work, *splits.require_part(split, "train"))
+        train, logits = contestant(work, X, y)
+
+        def loss() -> float:
+            return cross_entropy(logits(X_judged).astype(np.float64), y_judged, len(y_judged))
+
+        at_start = loss()
         train()
-        connection.send(None)
+        connection.send(at_start)
         while connection.recv():
             train()  # not timed: the threads of the contestant before still spin, and the caches are its own
             begin = time.perf_counter()
             train()
-            connection.send(time.perf_counter() - begin)
+            seconds = time.perf_counter() - begin
+            connection.send((seconds, loss()))
     connection.send(peak_megabytes())
+
+
+def _answer(name: str, connection: Connection) -> Any:
+    """Return what a contestant sends."""
+    try:
+        return connection.recv()
+    except EOFError:
+        raise UserError(f"{name}: ended before it was measured; its traceback is above") from None
 
 
 def peak_megabytes() -> int:
@@ -61,45 +85,101 @@ def peak_megabytes() -> int:
 
 
 def measure(work: Work, split: str, rounds: int, contestants: Mapping[str, Contestant] = CONTESTANTS) -> dict[str, Any]:
-    """Return for each contestant its median time, its peak memory, and the median over rounds of ours divided by it."""
+    """Return each contestant's median time, the spread of ours divided by it, its loss and its peak memory.
+
+    Raises
+    ------
+    UserError
+        If a contestant does not learn, or not as the others do.
+    """
     context = multiprocessing.get_context("spawn")
     connections: dict[str, Connection] = {}
+    processes = []
     absent = ("scikit-learn",) if work.batch_size is None else ("plain loop, float64", "plain loop, float32")
     names = [name for name in contestants if name not in absent]
-    for name in names:
-        connections[name], theirs = context.Pipe()
-        context.Process(target=_serve, args=(contestants[name], work, split, theirs), daemon=True).start()
-        theirs.close()
-        connections[name].recv()
+    starts: dict[str, float] = {}
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    for _ in tqdm(range(rounds), desc=work.name, unit="round"):
+    losses: dict[str, list[float]] = {name: [] for name in names}
+    try:
         for name in names:
-            connections[name].send(True)
-            seconds[name].append(connections[name].recv())
-    results: dict[str, Any] = {}
-    for name in names:
-        connections[name].send(False)
-        per = 1000 / work.updates if work.batch_size is None else 1
-        ratios = [ours / theirs for ours, theirs in zip(seconds["ours"], seconds[name], strict=True)]
-        results[name] = {
+            connections[name], theirs = context.Pipe()
+            processes.append(context.Process(target=_serve, args=(contestants[name], work, split, theirs), daemon=True))
+            processes[-1].start()
+            theirs.close()
+            starts[name] = _answer(name, connections[name])
+        for number in tqdm(range(rounds), desc=work.name, unit="round"):
+            for name in names:
+                connections[name].send(True)
+                taken, loss = _answer(name, connections[name])
+                seconds[name].append(taken)
+                losses[name].append(loss)
+            if number == 0:
+                check_learning(work.name, starts, {name: losses[name][0] for name in names})
+        for connection in connections.values():
+            connection.send(False)
+        memory = {name: _answer(name, connections[name]) for name in names}
+    finally:
+        for process in processes:
+            process.terminate()
+    per = 1000 / work.updates if work.batch_size is None else 1
+    results = {
+        name: {
             "time": float(f"{median(seconds[name]) * per:.3g}"),
-            "ours_over_theirs": round(median(ratios), 2),
-            "peak_megabytes": connections[name].recv(),
+            "ours_over_theirs": spread(
+                [ours / theirs for ours, theirs in zip(seconds["ours"], seconds[name], strict=True)], 2
+            ),
+            "loss": None if name == BARE else float(f"{losses[name][0]:.4g}"),
+            "peak_megabytes": memory[name],
         }
+        for name in names
+    }
     return {"work": work.name, "unit": "s per epoch" if work.batch_size else "ms per update", "contestants": results}
 
 
+def check_learning(work: str, starts: Mapping[str, float], losses: Mapping[str, float]) -> None:
+    """Check that each loss after the first measured round is below that at the start, and that all are about the same.
+
+    All contestants start from the same parameters, and have made as many updates from the same images.
+
+    Raises
+    ------
+    UserError
+        If a loss is not below that at the start, or is more than BAND times another.
+    """
+    learners = [name for name in losses if name != BARE]
+    where = "its time would say nothing; mend it in benchmarks/contestants.py"
+    for name in learners:
+        if not losses[name] < starts[name]:
+            raise UserError(
+                f"{name}: does not learn at {work}: its loss is {losses[name]:.4g} after the first measured round, "
+                f"and was {starts[name]:.4g} at the start; {where}"
+            )
+    best, worst = (choose(learners, key=losses.__getitem__) for choose in (min, max))
+    if losses[worst] > BAND * losses[best]:
+        raise UserError(
+            f"{worst}: does not learn as the others at {work}: its loss is {losses[worst]:.4g} after the first "
+            f"measured round, more than {BAND} times the {losses[best]:.4g} of {best}; one does other work: {where}"
+        )
+
+
+def spread(values: Sequence[float], digits: int) -> dict[str, float]:
+    """Return the smallest, the median and the largest of values."""
+    found = {"smallest": min(values), "median": median(values), "largest": max(values)}
+    return {name: round(value, digits) for name, value in found.items()}
+
+
 def _run_cold(contestant: Contestant, connection: Connection) -> None:
+    X, y = splits.require_part("standard", "train")
+    m = len(y) - round(VALIDATION * len(y))
     with threadpool_limits(THREADS):
-        X_test, y_test = splits.require_part("standard", "test")
-        train, predict = contestant(COLD_START, *splits.require_part("standard", "train"))
+        train, logits = contestant(COLD_START, X[:, :m], y[:m])
         while True:
             train()
-            connection.send(float((predict(X_test) == y_test).mean()))
+            connection.send(float((logits(X[:, m:]).argmax(axis=0) == y[m:]).mean()))
 
 
-def cold_start(contestant: Contestant, limit: float) -> dict[str, float | None]:
-    """Return the seconds from starting Python to each target accuracy on the test images, None if past the limit."""
+def cold_start(name: str, contestant: Contestant, limit: float) -> dict[str, float | None]:
+    """Return the seconds from starting Python to each accuracy on the validation images, None if past the limit."""
     context = multiprocessing.get_context("spawn")
     connection, theirs = context.Pipe()
     process = context.Process(target=_run_cold, args=(contestant, theirs), daemon=True)
@@ -111,12 +191,42 @@ def cold_start(contestant: Contestant, limit: float) -> dict[str, float | None]:
         left = begin + limit - time.perf_counter()
         if left <= 0 or not connection.poll(left):
             break
-        accuracy = connection.recv()
+        accuracy = _answer(name, connection)
         for target in TARGETS:
             if accuracy >= target and reached[f"{target:.0%}"] is None:
-                reached[f"{target:.0%}"] = round(time.perf_counter() - begin, 1)
+                reached[f"{target:.0%}"] = time.perf_counter() - begin
     process.terminate()
     return reached
+
+
+def cold_starts(contestants: Mapping[str, Contestant], rounds: int, limit: float) -> dict[str, Any]:
+    """Start each contestant in turn, so many times; return the spread of its seconds to each target accuracy.
+
+    None is an accuracy that was not reached within the limit, after which that contestant is not started again.
+    """
+    starts: dict[str, list[dict[str, float | None]]] = {name: [] for name in contestants}
+    for _ in tqdm(range(rounds), desc=COLD_START.name, unit="round"):
+        for name, contestant in contestants.items():
+            if all(None not in start.values() for start in starts[name]):
+                starts[name].append(cold_start(name, contestant, limit))
+    seconds: dict[str, Any] = {name: {} for name in contestants}
+    for name, (first, *_) in starts.items():
+        for target in first:
+            reached = [taken for start in starts[name] if (taken := start[target]) is not None]
+            seconds[name][target] = spread(reached, 1) if len(reached) == len(starts[name]) else None
+    return seconds
+
+
+def kernel_warning() -> str | None:
+    """Return what is wrong where the environment chooses OpenBLAS's kernels; None where OpenBLAS does."""
+    settings = [f"{name}={os.environ[name]}" for name in KERNEL_SETTINGS if name in os.environ]
+    if not settings:
+        return None
+    without = " ".join(f"-u {name}" for name in KERNEL_SETTINGS)
+    return (
+        f"{' and '.join(settings)} is set: OpenBLAS may not use the kernels of this processor, as JAX and PyTorch do; "
+        f"run `env {without} make bench`"
+    )
 
 
 def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
@@ -136,14 +246,27 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds of each contestant at each work")
+    parser.add_argument("--starts", type=int, default=3, help="cold starts of each contestant")
     parser.add_argument("--limit", type=float, default=60, help="seconds until a cold start is given up")
     arguments = parser.parse_args()
+    if min(arguments.rounds, arguments.starts) < 1:
+        parser.error("--rounds and --starts must be at least 1")
+    on, warning = machine(), kernel_warning()
+    print(f"BLAS: {on['blas']} kernels")
+    if warning:
+        print(f"warning: {warning}")
     works = [measure(work, split, arguments.rounds) for work, split in CAMPAIGN]
-    names = [name for name in CONTESTANTS if name != "bare products"]
-    bar = tqdm(names, desc="cold start", unit="contestant")
-    cold = {name: cold_start(CONTESTANTS[name], arguments.limit) for name in bar}
+    learners = {name: contestant for name, contestant in CONTESTANTS.items() if name != BARE}
+    seconds = cold_starts(learners, arguments.starts, arguments.limit)
     write_json(
-        RESULTS, {"machine": machine(), "works": works, "cold_start": {"work": COLD_START.name, "seconds": cold}}
+        RESULTS,
+        {
+            "machine": on,
+            "warning": warning,
+            "rounds": arguments.rounds,
+            "works": works,
+            "cold_start": {"work": COLD_START.name, "starts": arguments.starts, "seconds": seconds},
+        },
     )
 
 

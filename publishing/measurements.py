@@ -119,11 +119,20 @@ class Ablations(Read):
     rows: list[Ablation]
 
 
+class Spread(BaseModel):
+    """What rounds of the same came to."""
+
+    smallest: float
+    median: float
+    largest: float
+
+
 class Contestant(BaseModel):
-    """A contestant at a work: median time, ours divided by it, and peak memory."""
+    """A contestant at a work: median time, ours divided by it, loss after the first round, and peak memory."""
 
     time: float
-    ours_over_theirs: float
+    ours_over_theirs: Spread
+    loss: float | None
     peak_megabytes: int
 
 
@@ -134,12 +143,18 @@ class Work(BaseModel):
     unit: str
     contestants: dict[str, Contestant]
 
+    @property
+    def ratios(self) -> dict[str, Spread]:
+        """Our time divided by that of each other contestant."""
+        return {name: result.ours_over_theirs for name, result in self.contestants.items() if name != "ours"}
+
 
 class ColdStart(BaseModel):
     """Seconds to each target accuracy, by contestant; None where it is not reached."""
 
     work: str
-    seconds: dict[str, dict[str, float | None]]
+    starts: int
+    seconds: dict[str, dict[str, Spread | None]]
 
     @property
     def targets(self) -> list[str]:
@@ -152,8 +167,16 @@ class Benchmarks(Read):
 
     PATH, COMMAND = BENCHMARKS, "make bench"
     machine: dict[str, str | int]
+    warning: str | None
+    rounds: int
     works: list[Work]
     cold_start: ColdStart
+
+
+class Goals(Read, RootModel[dict[str, dict[str, float]]]):
+    """What our time divided by theirs shall be at most, by work and contestant."""
+
+    PATH = Path(__file__).parents[1] / "benchmarks/goals.json"
 
 
 class Gradient(BaseModel):

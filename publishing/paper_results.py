@@ -339,17 +339,27 @@ def performance_tables() -> str:
     for work in benchmarks.works:
         for number, (name, of) in enumerate(work.contestants.items()):
             time, memory = f"{of.time:#.3g} {work.unit}".replace(". ", " "), f"{of.peak_megabytes:,} MB"
-            rows.append(["" if number else plain(work.work), plain(name), time, f"{of.ours_over_theirs:.2f}", memory])
+            rows.append(
+                ["" if number else plain(work.work), plain(name), time, words.spread(of.ours_over_theirs), memory]
+            )
     header = ["Work", "Contestant", "Time", "Ours over theirs", "Peak memory"]
-    what = "Median time of each contestant, our time divided by it (median over the rounds)"
-    caption = f"{what}, and peak memory of its process."
-    times = captioned("performance", caption, header, rows, [38, 17, -20, -12, -13])
+    caption = (
+        "Median time of each contestant, our time divided by it (the median over the rounds, with the smallest and "
+        "the largest), and peak memory of its process."
+    )
+    times = captioned("performance", caption, header, rows, [30, 17, -18, -22, -13])
     cold = benchmarks.cold_start
     cells = [
-        [plain(name), *("not reached" if time is None else f"{time:.1f} s" for time in map(seconds.get, cold.targets))]
+        [
+            plain(name),
+            *("not reached" if s is None else f"{words.spread(s, 1)} s" for s in map(seconds.get, cold.targets)),
+        ]
         for name, seconds in cold.seconds.items()
     ]
-    caption = f"Time from starting Python to an accuracy on the test images. Work: {plain(cold.work)}."
+    caption = (
+        "Time from starting Python to an accuracy on training images that are kept out of training: "
+        f"the median of {cold.starts} starts, with the smallest and the largest. Work: {plain(cold.work)}."
+    )
     header, widths = ["Contestant", *cold.targets], [30, *[-15] * len(cold.targets)]
     return f"{times}\n{captioned('cold', caption, header, cells, widths)}"
 

@@ -46,10 +46,9 @@ def claims(rows: Parameters) -> str:
 def benchmarks(rows: Parameters) -> str:
     """Return the table of the benchmark's ratios, a row for each work and a column for each contestant."""
     measured = Benchmarks.load()
-    peers = list(dict.fromkeys(name for work in measured.works for name in work.contestants if name != "ours"))
+    peers = list(dict.fromkeys(name for work in measured.works for name in work.ratios))
     cells = [
-        [escaped(work.work)]
-        + [f"{work.contestants[peer].ours_over_theirs:.2f}" if peer in work.contestants else "-" for peer in peers]
+        [escaped(work.work)] + [f"{work.ratios[peer].median:.2f}" if peer in work.ratios else "-" for peer in peers]
         for work in measured.works
     ]
     machine = measured.machine

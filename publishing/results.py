@@ -18,9 +18,11 @@ from publishing.measurements import (
     Benchmarks,
     Claim,
     Error,
+    Goals,
     LargeData,
     Processors,
     Reproductions,
+    Work,
 )
 from stages.shared import parameters
 
@@ -182,17 +184,42 @@ def _value(value: float | str) -> str:
     return f"{value:g}" if isinstance(value, float) else escaped(str(value))
 
 
+def goals() -> str:
+    """Return the table of our time divided by that of each contestant that a goal is set for, beside the goal."""
+    if not Benchmarks.PATH.exists():
+        return not_there(Benchmarks)
+    measured, goals = Benchmarks.load(), Goals.load().root
+    names = list(dict.fromkeys(name for goal in goals.values() for name in goal))
+
+    def cell(work: Work, name: str) -> str:
+        goal = goals.get(work.work, {}).get(name)
+        if name not in work.ratios or goal is None:
+            return "-"
+        verdict = "reached" if work.ratios[name].median <= goal else "not reached"
+        return f"{words.spread(work.ratios[name])}<br>goal {goal:.2f}: {verdict}"
+
+    rows = [[work.work, *(cell(work, name) for name in names)] for work in measured.works]
+    warning = f'!!! warning "Not as it should be"\n\n    {escaped(measured.warning)}\n\n' if measured.warning else ""
+    return f"{warning}{table(['Work', *names], rows, '---', '--:')}"
+
+
 def benchmarks() -> str:
-    """Return a section for each work of the benchmarks, with the time and the memory of each contestant."""
+    """Return a section for each work of the benchmarks, with the time, the loss and the memory of each contestant."""
     if not Benchmarks.PATH.exists():
         return not_there(Benchmarks)
     parts = []
     for work in Benchmarks.load().works:
         rows = [
-            [escaped(name), f"{result.time:g}", f"{result.ours_over_theirs:.2f}", f"{result.peak_megabytes:,}"]
+            [
+                escaped(name),
+                f"{result.time:g}",
+                words.spread(result.ours_over_theirs),
+                "-" if result.loss is None else f"{result.loss:.4g}",
+                f"{result.peak_megabytes:,}",
+            ]
             for name, result in work.contestants.items()
         ]
-        head = ["Contestant", f"Time, {work.unit}", "Ours / theirs", "Peak memory, MB"]
+        head = ["Contestant", f"Time, {work.unit}", "Ours / theirs", "Loss after 3 rounds", "Peak memory, MB"]
         parts.append(f"### {escaped(work.work.capitalize())}\n\n{table(head, rows, '---', '--:')}")
     return "\n\n".join(parts)
 
@@ -224,7 +251,7 @@ def cold_start() -> str:
     rows = [
         [
             escaped(name),
-            *("not within the limit" if time is None else f"{time:.1f}" for time in map(seconds.get, cold.targets)),
+            *("not within the limit" if s is None else words.spread(s, 1) for s in map(seconds.get, cold.targets)),
         ]
         for name, seconds in cold.seconds.items()
     ]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from publishing.measurements import Answer, Measured, Metrics
+from publishing.measurements import Answer, Measured, Metrics, Spread
 from stages.shared.parameters import Model
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -26,6 +26,12 @@ def accuracy(part: Measured | None, sign: str = "") -> str:
         return "-"
     low, high = (f"{100 * end:.1f}" for end in part.interval)
     return f"{100 * part.accuracy:.1f}{sign} ({low}{NO_BREAK}to{NO_BREAK}{high})"
+
+
+def spread(of: Spread, digits: int = 2) -> str:
+    """Return the median of rounds, with the smallest and the largest."""
+    low, middle, high = (f"{value:.{digits}f}" for value in (of.smallest, of.median, of.largest))
+    return f"{middle} ({low}{NO_BREAK}to{NO_BREAK}{high})"
 
 
 def results(metrics: Metrics, sign: str = "") -> list[str]:

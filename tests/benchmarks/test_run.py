@@ -1,69 +1,109 @@
 """The race itself, with contestants whose times and accuracies are known."""
 
 import json
+import math
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks import run
-from benchmarks.contestants import CONTESTANTS, Contestant, Work
+from benchmarks.contestants import BARE, CONTESTANTS, THREADS, Contestant, Work
 from stages.fetch import fetch
 from stages.preprocess import preprocess
+from stages.shared.errors import UserError
 from stages.shared.schema import load_data
-from tests.benchmarks.contestants import improving, timed
+from tests.benchmarks.contestants import failing, improving, sleeping, timed
 
+ROOT = Path(__file__).parents[2]
 FULL_BATCH, MINI_BATCH = Work("full batch", (784, 10), None, updates=5), Work("mini-batch", (784, 10), 32)
 MEGABYTES = 100
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _standard(project: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     fetch(load_data(), str(mirror))
     preprocess("standard")
 
 
-def measured(work: Work, seconds: dict[str, list[float]]) -> dict[str, Any]:
-    contestants: dict[str, Contestant] = {name: partial(timed, seconds=each) for name, each in seconds.items()}
-    return run.measure(work, "standard", 3, contestants)
+standard = pytest.mark.usefixtures("_standard")
+
+
+@standard
+@pytest.mark.parametrize(
+    ("work", "peer", "unit", "time", "unable"),
+    [
+        (FULL_BATCH, "plain loop, float64", "ms per update", 1000 * 2 / 5, ["scikit-learn"]),
+        (MINI_BATCH, "scikit-learn", "s per epoch", 2, ["plain loop, float64", "plain loop, float32"]),
+    ],
+)
+def test_what_is_measured(work: Work, peer: str, unit: str, time: float, unable: list[str]) -> None:
+    contestants: dict[str, Contestant] = {
+        peer: partial(timed, seconds=[4.0, 2.0, 3.0], losses=[2.5, 1.05], hoard=MEGABYTES),
+        "ours": partial(timed, seconds=[2.0, 1.5, 9.0]),
+        **{name: partial(timed, seconds=[]) for name in unable},
+    }
+    result = run.measure(work, "standard", 3, contestants)
+    assert (result["work"], result["unit"]) == (work.name, unit)
+    found = result["contestants"]
+    assert list(found) == [peer, "ours"]
+    assert found["ours"]["time"] == time
+    assert found["ours"]["ours_over_theirs"] == {"smallest": 1, "median": 1, "largest": 1}
+    assert found[peer]["ours_over_theirs"] == {"smallest": 0.5, "median": 0.75, "largest": 3}
+    assert [found[name]["loss"] for name in (peer, "ours")] == [1.05, 1]
+    assert found[peer]["peak_megabytes"] - found["ours"]["peak_megabytes"] == pytest.approx(MEGABYTES, rel=0.2)
+
+
+@standard
+def test_who_sleeps_half_as_long_as_we_do_is_twice_as_fast() -> None:
+    contestants: dict[str, Contestant] = {
+        name: partial(sleeping, seconds=seconds) for name, seconds in {"ours": 0.4, "theirs": 0.2}.items()
+    }
+    found = run.measure(MINI_BATCH, "standard", 1, contestants)["contestants"]
+    assert found["theirs"]["ours_over_theirs"]["median"] == pytest.approx(2, rel=0.25)
+
+
+@standard
+@pytest.mark.parametrize(
+    ("contestant", "message"),
+    [
+        (
+            CONTESTANTS["ours"],
+            r"^ours: does not learn at mini-batch: its loss is (\S+) after .*, and was \1 at the start",
+        ),
+        (failing, "^ours: ended before it was measured"),
+    ],
+)
+def test_who_does_not_learn_is_refused(contestant: Contestant, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        run.measure(replace(MINI_BATCH, learning_rate=0), "standard", 1, {"ours": contestant})
 
 
 @pytest.mark.parametrize(
-    ("work", "unit", "expected", "unable"),
+    ("name", "loss", "message"),
     [
-        (FULL_BATCH, "ms per update", 1000 * 2 / 5, ["scikit-learn"]),
-        (MINI_BATCH, "s per epoch", 2, ["plain loop, float64", "plain loop, float32"]),
+        ("ours", 2.0, "ours: does not learn at work: its loss is 2 after the first measured round, and was 2 at"),
+        ("theirs", 2.1, "theirs: does not learn at work: "),
+        ("theirs", math.nan, "theirs: does not learn at work: "),
+        ("theirs", 1.21, "theirs: does not learn as the others at work: its loss is 1.21 .*, more than 1.2 .* of ours"),
+        ("ours", 0.8, "theirs: does not learn as the others at work: its loss is 1 .*, more than 1.2 .* 0.8 of ours"),
     ],
 )
-def test_the_time_is_that_of_an_update_or_an_epoch_of_who_can_do_the_work(
-    work: Work, unit: str, expected: float, unable: list[str]
-) -> None:
-    result = measured(work, {name: [2.0, 1.0, 9.0] for name in ("ours", *unable)})
-    assert (result["work"], result["unit"]) == (work.name, unit)
-    assert list(result["contestants"]) == ["ours"]
-    assert result["contestants"]["ours"]["time"] == expected
+def test_losses_that_are_refused(name: str, loss: float, message: str) -> None:
+    starts = {"ours": 2.0, "theirs": 2.0, BARE: 1.0}
+    losses = {"ours": 1.0, "theirs": 1.0, BARE: 1.0}
+    run.check_learning("work", starts, {**losses, "theirs": 1.19})
+    with pytest.raises(UserError, match=message):
+        run.check_learning("work", starts, {**losses, name: loss})
 
 
-@pytest.mark.parametrize(("work", "peer"), [(FULL_BATCH, "plain loop, float64"), (MINI_BATCH, "scikit-learn")])
-def test_the_ratio_is_the_median_over_the_rounds_of_ours_divided_by_theirs(work: Work, peer: str) -> None:
-    found = measured(work, {peer: [4.0, 2.0, 3.0], "ours": [2.0, 1.5, 9.0]})["contestants"]
-    assert {name: result["ours_over_theirs"] for name, result in found.items()} == {peer: 0.75, "ours": 1}
-
-
-def test_the_peak_memory_is_that_of_the_contestant_alone() -> None:
-    frugal = partial(timed, seconds=[1.0])
-    contestants = {"ours": frugal, "hoarder": partial(frugal, hoard=MEGABYTES)}
-    found = run.measure(MINI_BATCH, "standard", 1, contestants)["contestants"]
-    ours, hoarder = (found[name]["peak_megabytes"] for name in contestants)
-    assert hoarder - ours == pytest.approx(MEGABYTES, rel=0.2)
-
-
+@standard
 @pytest.mark.parametrize(
     ("accuracies", "reached"),
     [
@@ -77,7 +117,7 @@ def test_a_target_is_reached_once_the_accuracy_is_as_high_unless_the_limit_comes
 ) -> None:
     looks = count()
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(looks)))  # a second passes from look to look
-    seconds = run.cold_start(partial(improving, accuracies=accuracies), limit=600)
+    seconds = run.cold_start("ours", partial(improving, accuracies=accuracies), limit=600)
     assert list(seconds) == ["94%", "97%"]
     times = [time for time in seconds.values() if time is not None]
     assert [time is not None for time in seconds.values()] == reached
@@ -86,26 +126,69 @@ def test_a_target_is_reached_once_the_accuracy_is_as_high_unless_the_limit_comes
 
 
 def test_nothing_is_reached_within_no_time() -> None:
-    assert run.cold_start(partial(improving, accuracies=[1.0]), limit=0) == {"94%": None, "97%": None}
+    assert run.cold_start("ours", CONTESTANTS["ours"], limit=0) == {"94%": None, "97%": None}
+
+
+def test_cold_starts_alternate_and_who_did_not_get_there_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    def cold_start(name: str, contestant: Contestant, limit: float) -> dict[str, float | None]:
+        started.append(name)
+        assert contestant is CONTESTANTS[name]
+        return {"94%": 1.26 * len(started), "97%": limit if name == "ours" else None}
+
+    monkeypatch.setattr(run, "cold_start", cold_start)
+    contestants = {name: CONTESTANTS[name] for name in ("ours", "PyTorch")}
+    found = run.cold_starts(contestants, 3, limit=9)
+    assert started == ["ours", "PyTorch", "ours", "ours"]
+    assert found["ours"]["94%"] == {"smallest": 1.3, "median": 3.8, "largest": 5.0}
+    assert found["ours"]["97%"] == {"smallest": 9, "median": 9, "largest": 9}
+    assert found["PyTorch"]["97%"] is None
+
+
+@pytest.mark.parametrize("setting", [None, "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"])
+def test_kernels_that_the_environment_chooses_are_warned_of(
+    setting: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in run.KERNEL_SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    if setting:
+        monkeypatch.setenv(setting, "some")
+    warning = run.kernel_warning()
+    if warning is None:
+        assert setting is None
+    else:
+        assert f"{setting}=some is set: OpenBLAS may not use the kernels of this processor" in warning
+        assert "`env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE make bench`" in warning
+
+
+def test_each_goal_is_of_a_work_and_a_contestant_that_there_is() -> None:
+    goals = json.loads((ROOT / "benchmarks/goals.json").read_text())
+    assert list(goals) == [work.name for work, _ in run.CAMPAIGN]
+    assert {name for goal in goals.values() for name in goal} <= set(CONTESTANTS) - {"ours"}
 
 
 def test_the_machine_says_what_the_figures_were_measured_on() -> None:
     machine = run.machine(["numpy"])
     assert list(machine) == ["processor", "cores", "threads", "python", "blas", "numpy"]
     assert machine["numpy"] == np.__version__
-    assert machine["threads"] == run.THREADS
+    assert machine["threads"] == THREADS
     assert machine["python"] == sys.version.split()[0]
 
 
-def test_all_works_and_all_contestants_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_works_and_all_contestants_are_recorded(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learners = {name: contestant for name, contestant in CONTESTANTS.items() if name != BARE}
     monkeypatch.setattr(run, "measure", lambda work, split, rounds: [work.name, split, rounds])
-    monkeypatch.setattr(run, "cold_start", lambda contestant, limit: [contestant is CONTESTANTS["ours"], limit])
-    monkeypatch.setattr(run, "machine", lambda: "this one")
-    monkeypatch.setattr(sys, "argv", ["run", "--rounds", "3", "--limit", "8"])
+    monkeypatch.setattr(run, "cold_starts", lambda contestants, starts, limit: [contestants == learners, starts, limit])
+    monkeypatch.setattr(run, "machine", lambda: {"blas": "openblas 1.2, SkylakeX"})
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setattr(sys, "argv", ["run", "--rounds", "3", "--starts", "2", "--limit", "8"])
     run.main()
     results = json.loads(run.RESULTS.read_text())
-    assert results["machine"] == "this one"
+    assert (results["machine"], results["rounds"]) == ({"blas": "openblas 1.2, SkylakeX"}, 3)
+    assert capsys.readouterr().out == f"BLAS: openblas 1.2, SkylakeX kernels\nwarning: {results['warning']}\n"
+    assert results["warning"] == run.kernel_warning()
     assert results["works"] == [[work.name, split, 3] for work, split in run.CAMPAIGN]
-    seconds = results["cold_start"]["seconds"]
-    assert set(seconds) == set(CONTESTANTS) - {"bare products"}
-    assert seconds == {name: [name == "ours", 8] for name in seconds}
+    assert results["cold_start"] == {"work": run.COLD_START.name, "starts": 2, "seconds": [True, 2, 8]}

@@ -1,14 +1,18 @@
 """The Markdown that shows measurements, from small files and from none."""
 
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 
-from publishing import measurements, results
+from publishing import measurements, results, speed_chart
 from publishing.blocks import ROOT
 from tests.networks import layer_rows
 
@@ -76,21 +80,34 @@ ABLATIONS = [
     },
     {**WHAT, "id": "W2.2", "finding": "It ends.", "with": {"accuracy": 0.5}, "without": {"units": 9}},
 ]
+
+
+def spread(smallest: float, median: float, largest: float) -> dict[str, float]:
+    """Return what rounds of the same came to."""
+    return {"smallest": smallest, "median": median, "largest": largest}
+
+
 BENCHMARKS: dict[str, Any] = {
     "machine": {"processor": "A (R) CPU", "cores": 2},
+    "warning": None,
+    "rounds": 7,
     "works": [
         {
             "work": "full batch",
             "unit": "ms per update",
             "contestants": {
-                "ours": {"time": 24.0, "ours_over_theirs": 1.0, "peak_megabytes": 1234},
-                "the_irs|": {"time": 60.0, "ours_over_theirs": 0.4, "peak_megabytes": 99},
+                "ours": {"time": 24.0, "ours_over_theirs": spread(1, 1, 1), "loss": 1.9, "peak_megabytes": 1234},
+                "the_irs|": {"time": 60.0, "ours_over_theirs": spread(0.3, 0.4, 2), "loss": None, "peak_megabytes": 99},
             },
         }
     ],
     "cold_start": {
         "work": "mini-batch 32",
-        "seconds": {"ours": {"94%": 1.3, "97%": 3.5}, "the_irs|": {"94%": 7.0, "97%": None}},
+        "starts": 3,
+        "seconds": {
+            "ours": {"94%": spread(1.25, 1.3, 1.44), "97%": spread(3, 3.5, 4)},
+            "the_irs|": {"94%": spread(6, 7, 8), "97%": None},
+        },
     },
 }
 
@@ -251,18 +268,60 @@ def test_benchmarks(measured: Path) -> None:
     text = results.benchmarks()
     assert text.startswith("### Full batch\n")
     assert rows(text) == [
-        ["Contestant", "Time, ms per update", "Ours / theirs", "Peak memory, MB"],
-        ["---", "--:", "--:", "--:"],
-        ["ours", "24", "1.00", "1,234"],
-        ["the&#95;irs&#124;", "60", "0.40", "99"],
+        ["Contestant", "Time, ms per update", "Ours / theirs", "Loss after 3 rounds", "Peak memory, MB"],
+        ["---", "--:", "--:", "--:", "--:"],
+        ["ours", "24", "1.00 (1.00\u00a0to\u00a01.00)", "1.9", "1,234"],
+        ["the&#95;irs&#124;", "60", "0.40 (0.30\u00a0to\u00a02.00)", "-", "99"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("goal", "verdict"), [(0.3999, "goal 0.40: not reached"), (0.4, "goal 0.40: reached"), (1.0, "goal 1.00: reached")]
+)
+def test_goals_stand_beside_what_was_measured(
+    goal: float, verdict: str, measured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurements.Goals, "PATH", measured / "benchmarks/goals.json")
+    write(measured / "benchmarks/goals.json", {"full batch": {"theirs": goal}, "mini-batch": {"others": 1}})
+    assert rows(results.goals()) == [
+        ["Work", "the&#95;irs&#124;", "others"],
+        ["---", "--:", "--:"],
+        ["full batch", f"0.40 (0.30\u00a0to\u00a02.00)<br>{verdict}", "-"],
+    ]
+
+
+def test_kernels_that_the_environment_chose_are_said_on_the_page(measured: Path) -> None:
+    assert "!!!" not in results.goals()
+    write(measured / "benchmarks/results.json", BENCHMARKS | {"warning": "A=b is set"})
+    assert results.goals().startswith('!!! warning "Not as it should be"\n\n    A=b is set\n\n|')
+
+
+def test_the_chart_shows_each_ratio_with_its_spread(measured: Path) -> None:
+    shown = re.fullmatch(r"!\[(.*)\]\(data:image/svg\+xml;base64,(\S+)\)", speed_chart.speed_chart())
+    assert shown
+    assert shown[1].endswith("full batch: theirs 0.40 (0.30 to 2.00)")
+    assert base64.b64decode(shown[2]).rstrip().endswith(b"</svg>")
+    figure = Figure()
+    axes = figure.subplots()
+    (work,) = measurements.Benchmarks.load().works
+    speed_chart.draw_work(axes, work, {"theirs": 0.5})
+    (range_,) = [collection for collection in axes.collections if isinstance(collection, LineCollection)]
+    assert np.asarray(range_.get_segments()[0]).tolist() == [[0.3, 0], [2, 0]]
+    points = {str(line.get_label()): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
+    assert points["median of the rounds"] == [[0.4, 0]]
+    assert points["goal"] == [[0.5, 0]]
+    left, right = axes.get_xlim()
+    assert left < 0.3 < 2 < right
 
 
 def test_cold_start(measured: Path) -> None:
     text = results.cold_start()
     assert "mini-batch 32" in text
     assert rows(text)[0] == ["Contestant", "Seconds to 94 %", "Seconds to 97 %"]
-    assert rows(text)[2:] == [["ours", "1.3", "3.5"], ["the&#95;irs&#124;", "7.0", "not within the limit"]]
+    assert rows(text)[2:] == [
+        ["ours", "1.3 (1.2\u00a0to\u00a01.4)", "3.5 (3.0\u00a0to\u00a04.0)"],
+        ["the&#95;irs&#124;", "7.0 (6.0\u00a0to\u00a08.0)", "not within the limit"],
+    ]
 
 
 def test_machine(measured: Path) -> None:
@@ -288,7 +347,9 @@ def test_the_measurements_of_the_project_on_many_images_can_be_read(monkeypatch:
     assert len(rows(results.large_data())) == 5
 
 
-@pytest.mark.parametrize("shown", [results.benchmarks, results.cold_start, results.machine])
+@pytest.mark.parametrize(
+    "shown", [results.goals, results.benchmarks, results.cold_start, results.machine, speed_chart.speed_chart]
+)
 def test_benchmarks_that_have_not_been_run(folder: Path, shown: Callable[[], str]) -> None:
     assert shown() == "`benchmarks/results.json` is not there yet; `make bench` makes it."
 

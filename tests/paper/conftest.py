@@ -134,6 +134,11 @@ def _reproduction(claim: dict[str, Any], rng: np.random.Generator) -> dict[str, 
     return {**head, "verdict": "consistent", "finding": finding, "measured": measured}
 
 
+def _spread(rng: np.random.Generator, digits: int) -> dict[str, float]:
+    smallest, median, largest = sorted(rng.uniform(size=3).round(digits).tolist())
+    return {"smallest": smallest, "median": median, "largest": largest}
+
+
 def stand_in(copy: Copy) -> None:
     """Write measurements of one model on the 5,000 digits, of the form that the stages and the benchmarks write."""
     rng = np.random.default_rng(0)
@@ -152,14 +157,16 @@ def stand_in(copy: Copy) -> None:
         if group == "errors" or row["kind"] == "ablation"
     ]
     contestants = {
-        contestant: {"time": round(rng.uniform(1, 9), 2), "ours_over_theirs": round(rng.uniform(), 2)}
+        contestant: {"time": round(rng.uniform(1, 9), 2), "ours_over_theirs": _spread(rng, 2), "loss": 1.5}
         | {"peak_megabytes": int(rng.integers(100, 9000))}
         for contestant in ("ours", "bare products", "PyTorch")
     }
     benchmarks = {
         "machine": {"processor": "A processor @ 2.1 GHz", "cores": 2, "numpy": "2.3.4"},
+        "warning": None,
+        "rounds": 7,
         "works": [{"work": "full batch", "unit": "ms per update", "contestants": contestants}],
-        "cold_start": {"work": "a cold start", "seconds": {"ours": {"94%": 1.7, "97%": None}}},
+        "cold_start": {"work": "a cold start", "starts": 3, "seconds": {"ours": {"94%": _spread(rng, 1), "97%": None}}},
     }
     errors = {"central differences": 2.4e-11, "autograd": 0.0, "micrograd": None}
     contents = (

@@ -5,7 +5,7 @@ import html
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -210,6 +210,10 @@ def check_engines(rows: Rows, copy: "Copy") -> None:
         assert [*row[:2], shown] == [gradients["gradient"], str(gradients["entries"]), errors]
 
 
+def shown_spread(spread: Mapping[str, float]) -> list[float]:
+    return [spread[name] for name in ("median", "smallest", "largest")]
+
+
 def check_performance(rows: Rows, copy: "Copy") -> None:
     expected = [
         (work if name == next(iter(work["contestants"])) else {"work": "", "unit": work["unit"]}, name, result)
@@ -220,7 +224,7 @@ def check_performance(rows: Rows, copy: "Copy") -> None:
         assert row[:2] == [work["work"], name]
         assert row[2].partition(" ")[2] == work["unit"]
         assert float(row[2].partition(" ")[0]) == result["time"]
-        assert float(row[3]) == result["ours_over_theirs"]
+        check(row[3], "# (# to #)", *shown_spread(result["ours_over_theirs"]))
         check(row[4], "# MB", result["peak_megabytes"])
 
 
@@ -228,8 +232,11 @@ def check_cold(rows: Rows, copy: "Copy") -> None:
     expected = copy.read("benchmarks/results.json")["cold_start"]["seconds"]
     for (name, *cells), (contestant, seconds) in zip(rows, expected.items(), strict=True):
         assert name == contestant
-        shown = [None if cell == "not reached" else float(cell.removesuffix(" s")) for cell in cells]
-        assert shown == list(seconds.values())
+        for cell, spread in zip(cells, seconds.values(), strict=True):
+            if spread is None:
+                assert cell == "not reached"
+            else:
+                check(cell, "# (# to #) s", *shown_spread(spread))
 
 
 def check_published(rows: Rows, copy: "Copy") -> None:

@@ -28,18 +28,21 @@ CLAIM: dict[str, Any] = {"id": "W9.1", "kind": "number", "claim": "It works.", "
 CLAIM |= {"finding": "97 % | 3 seeds.", "measured": []}
 
 
-def contestant(ours_over_theirs: float) -> dict[str, float]:
+def contestant(median: float) -> dict[str, Any]:
     """Return a contestant of a benchmark."""
-    return {"time": 24.0, "ours_over_theirs": ours_over_theirs, "peak_megabytes": 99}
+    ratios = {"smallest": 0.1, "median": median, "largest": 9}
+    return {"time": 24.0, "ours_over_theirs": ratios, "loss": 1.5, "peak_megabytes": 99}
 
 
 BENCHMARKS = {
     "machine": {"processor": "abacus", "cores": 2, "numpy": "2.9"},
+    "warning": None,
+    "rounds": 7,
     "works": [
         {"work": "full", "unit": "ms", "contestants": {"ours": contestant(1), "loop": contestant(0.5)}},
         {"work": "mini", "unit": "ms", "contestants": {"ours": contestant(1), "peer": contestant(1.256)}},
     ],
-    "cold_start": {"work": "cold", "seconds": {}},
+    "cold_start": {"work": "cold", "starts": 3, "seconds": {}},
 }
 PART = {"accuracy": 0.875, "interval": [0.85, 0.9], "cross_entropy": 0.25}
 

@@ -1,0 +1,79 @@
+"""The chart of the benchmark, drawn from its results whenever a page shows it."""
+
+import base64
+import tempfile
+from pathlib import Path
+
+from publishing import words
+from publishing.markup import escaped
+from publishing.measurements import Benchmarks, Goals, Work
+from publishing.results import not_there
+from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, VERMILION, Axes, SubFigure, drawing
+
+TICKS = (0.25, 0.5, 1, 2, 4)
+
+
+def speed_chart() -> str:
+    """Return the chart as an image that holds its own SVG, with its numbers as the text for those who do not see it."""
+    if not Benchmarks.PATH.exists():
+        return not_there(Benchmarks)
+    works = Benchmarks.load().works
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speed"
+        rows = -(-len(works) // 2)
+        with figure_at(
+            path, (9, 0.6 + 2.1 * rows), "Time of ours, divided by theirs", "left of 1, ours is faster"
+        ) as figure:
+            draw(figure, works, rows)
+        svg = base64.b64encode(path.with_suffix(".svg").read_bytes()).decode()
+    text = "; ".join(
+        f"{work.work}: {words.listed([f'{name} {words.spread(ratio)}' for name, ratio in work.ratios.items()])}"
+        for work in works
+    )
+    return f"![Time of ours, divided by theirs. {escaped(text)}](data:image/svg+xml;base64,{svg})"
+
+
+def draw(figure: SubFigure, works: list[Work], rows: int) -> None:
+    """Draw a panel for each work: the median ratio to each contestant, its smallest and largest, and the goal."""
+    goals = Goals.load().root
+    panels = figure.subplots(rows, 2, squeeze=False, sharex=True)
+    for axes, work in zip(panels.flat, works, strict=False):
+        draw_work(axes, work, goals.get(work.work, {}))
+    for axes in panels.flat[len(works) :]:
+        axes.set_axis_off()
+    handles, labels = panels.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+
+
+def draw_work(axes: Axes, work: Work, goals: dict[str, float]) -> None:
+    """Draw the panel of a work."""
+    places = {name: place for place, name in enumerate(work.ratios)}
+    ratios = work.ratios.values()
+    axes.axvline(1, color=GRAY, linewidth=0.8)
+    axes.hlines(
+        list(places.values()),
+        [ratio.smallest for ratio in ratios],
+        [ratio.largest for ratio in ratios],
+        color=BLUE,
+        linewidth=2,
+        label="smallest to largest",
+    )
+    axes.plot(
+        [ratio.median for ratio in ratios], list(places.values()), "o", color=BLUE, ms=5, label="median of the rounds"
+    )
+    with_goal = [name for name in places if name in goals]
+    axes.plot(
+        [goals[name] for name in with_goal],
+        [places[name] for name in with_goal],
+        "|",
+        color=VERMILION,
+        ms=14,
+        mew=2,
+        label="goal",
+    )
+    axes.set_title(work.work, fontsize=8, color=INK, loc="left")
+    axes.set(xscale="log", yticks=list(places.values()), yticklabels=list(places), ylim=(len(places) - 0.5, -0.5))
+    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS], minor=False)
+    axes.minorticks_off()
+    axes.tick_params(labelbottom=True)
+    axes.grid(axis="x", color=LIGHT_GRAY, linewidth=0.6)
