@@ -30,7 +30,7 @@ from stages.nn.training import Trainer
 from stages.shared import ranks
 from stages.shared.artifacts import write_json
 from stages.shared.errors import UserError
-from stages.shared.figures import GRAY, Axes, drawing
+from stages.shared.figures import GRAY, Axes, figure_at
 
 RESULTS, FIGURE, NETWORKS = Path("benchmarks/ranks.json"), Path("docs/images/ranks"), Path("benchmarks/networks.yaml")
 TEAMS = ((1, 1), (1, 2), (2, 1), (4, 1))  # ranks, and threads of each
@@ -134,7 +134,10 @@ def trainer_of(work: Work, network: Network, threads: int = 1, team: Team | None
 
 
 def seconds(work: Callable[[], object], least: float = 0.5, rounds: int = 7) -> float:
-    """Return the median over rounds of how long a call takes; a round is as many calls as fill its share of a time."""
+    """Return how long a call takes in the least of some rounds, in which nothing else has held it up.
+
+    A round is as many calls as fill its share of a time.
+    """
     work()
     begin = time.perf_counter()
     work()
@@ -145,7 +148,7 @@ def seconds(work: Callable[[], object], least: float = 0.5, rounds: int = 7) -> 
         for _ in range(calls):
             work()
         measured.append((time.perf_counter() - begin) / calls)
-    return median(measured)
+    return min(measured)
 
 
 def costs_of(work: Work) -> Costs:
@@ -162,27 +165,27 @@ def costs_of(work: Work) -> Costs:
     return Costs(parts, rounded(add), rounded(step), total.nbytes + HEAD)
 
 
-def seconds_together(work: Callable[[], object], calls: int) -> float:
-    """Return the median time of a call that all ranks make together; the first ones are for warming up."""
+def seconds_together(work: Callable[[], object], calls: int) -> list[float]:
+    """Return the times of a call that all ranks make together, without the first ones, which are for warming up."""
     measured = []
     for _ in range(calls):
         begin = time.perf_counter()
         work()
         measured.append(time.perf_counter() - begin)
-    return median(measured[calls // 5 :])
+    return measured[calls // 5 :]
 
 
 def on_ranks(team: Team, threads: int) -> dict[str, Any]:
-    """Return the times of the updates of all works, and of exchanges of small and large rows, on these ranks."""
+    """Return the median times of the updates of all works, and the least of exchanges of rows, on these ranks."""
     updates = {}
     for work in WORKS:
         network, X, y = build(work)
         step = trainer_of(work, network, threads, team).step
-        updates[work.name] = rounded(seconds_together(partial(step, X, y), 20 if work.m > COLUMNS[-1] else 200))
+        updates[work.name] = rounded(median(seconds_together(partial(step, X, y), 20 if work.m > COLUMNS[-1] else 200)))
     exchanges = {}
     for size in (1 << 10, 1 << 22):
         rows = np.zeros(team.size, f"V{size}")
-        exchanges[size] = rounded(seconds_together(partial(team.exchange, rows, [1] * team.size), 50))
+        exchanges[size] = rounded(min(seconds_together(partial(team.exchange, rows, [1] * team.size), 50)))
     return {"updates": updates, "exchanges": exchanges}
 
 
@@ -241,11 +244,15 @@ def draw(results: Mapping[str, Any]) -> None:
     subtitle = (
         "Time of an update in ms; left measured on this machine (dots) and by the model (lines), right the model alone"
     )
-    with drawing(FIGURE, (9, 3.4), "More workers", subtitle) as figure:
+    with figure_at(FIGURE, (9, 3.4), "More workers", subtitle) as figure:
         here, *ahead = figure.subplots(1, 3)
         draw_measured(here, results)
         for ax, row in zip(ahead, results["works"], strict=False):
             draw_predicted(ax, row)
+        for ax, location, room in ((here, "lower left", (0.02, 1)), (ahead[-1], "upper left", (1, 300))):
+            bottom, top = ax.get_ylim()
+            ax.set_ylim(bottom * room[0], top * room[1])
+            ax.legend(loc=location, fontsize=7)
 
 
 def draw_measured(ax: Axes, results: Mapping[str, Any]) -> None:
@@ -259,7 +266,6 @@ def draw_measured(ax: Axes, results: Mapping[str, Any]) -> None:
     ax.set_xticks(sizes, map(str, sizes))
     ax.set_xticks([], minor=True)
     ax.set_title("Measured here, 4 parts", fontsize=9)
-    ax.legend(fontsize=7)
 
 
 def draw_predicted(ax: Axes, row: Mapping[str, Any]) -> None:
@@ -273,7 +279,6 @@ def draw_predicted(ax: Axes, row: Mapping[str, Any]) -> None:
     ax.set_xticks([1, 4, 16, 64, 256, 1024], ["1", "4", "16", "64", "256", "1,024"])
     ax.set_xticks([], minor=True)
     ax.set_title(row["name"], fontsize=9)
-    ax.legend(fontsize=7)
 
 
 def main(team: Team) -> None:

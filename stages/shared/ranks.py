@@ -133,6 +133,11 @@ def _time_limit() -> Iterator[None]:
             watchdog.kill()
 
 
+def _simd_features() -> list[str]:
+    found: list[str] = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    return found
+
+
 def circumstances() -> dict[str, str]:
     """Return what decides the bits of a training beside its parameters and data: arithmetic and code."""
     libraries = [
@@ -146,7 +151,7 @@ def circumstances() -> dict[str, str]:
     return {
         "Python": platform.python_version(),
         "NumPy": np.__version__,
-        "SIMD features": " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"]),
+        "SIMD features": " ".join(_simd_features()),
         "linear algebra": "; ".join(libraries),
         "code": digest.hexdigest(),
     }
@@ -166,7 +171,7 @@ def require_same(team: Team, facts: Mapping[str, str]) -> None:
             lines += [f"  {what} of rank {', '.join(ranks)}: {value}" for value, ranks in holders.items()]
     if lines:
         told = "\n".join(lines)
-        raise UserError(f"the ranks differ in what decides the last bits; start them on machines of one kind:\n{told}")
+        raise UserError(f"the ranks differ; start them on machines of one kind, in the same folder:\n{told}")
 
 
 def available_cores(team: Team | None = None) -> int:

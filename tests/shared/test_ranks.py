@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from stages.claims.runs import Experiment, Run
+from stages.claims.reproductions.runs import Experiment, Run
+from stages.claims.reproductions.workers import run_all
 from stages.fetch import fetch
 from stages.nn.parts import Alone
 from stages.preprocess import preprocess
-from stages.reproduce import run_all
 from stages.shared import ranks
 from stages.shared.errors import UserError
 from stages.shared.schema import Seeds, load_data
@@ -259,8 +259,8 @@ SECONDS, Checkpoint.save = 0.0, _save_and_wait
 
 
 MANY = """
-from stages.claims.runs import Experiment
-from stages.reproduce import run_all
+from stages.claims.reproductions.runs import Experiment
+from stages.claims.reproductions.workers import run_all
 from stages.shared import ranks
 from tests.shared.test_ranks import EXPERIMENTS, SEEDS, digests
 def main(team):
