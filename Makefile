@@ -4,7 +4,7 @@ BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .NOTPARALLEL:
-.PHONY: help repro verify test test-slow test-engines docs serve paper report bench lint format readme check-readme lock
+.PHONY: help repro verify test test-slow test-engines docs serve paper report bench lint format readme check-readme mpi lock
 
 help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
@@ -57,6 +57,9 @@ readme: .venv/.run ## write the results in README.md from metrics/ and figures/
 check-readme: .venv/.run ## check that README.md shows what is in metrics/ and figures/
 	@.venv/bin/python -m publishing.readme --check
 
+# An MPI of the system belongs to its launcher and its network, and one in .venv would be found before it.
+mpi: .venv/.mpi $(if $(shell command -v mpiexec || command -v srun),,.venv/.mpich) ## install what `mpiexec -n 4 python -m stages.train MODEL` needs
+
 compile := .venv/bin/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-header
 compile_hashed := $(compile) --generate-hashes pyproject.toml
 
@@ -66,6 +69,8 @@ lock: .venv/.dev ## lock the requirements anew, to the newest as of the date in 
 	$(compile_hashed) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
 	$(compile_hashed) --group peers --constraint requirements/dev.txt --constraint requirements/docs.txt \
 		--no-emit-package torch --output-file requirements/peers.txt
+	$(compile) --generate-hashes --group pyproject.toml:mpi --output-file requirements/mpi.txt
+	$(compile) --generate-hashes --group pyproject.toml:mpich --output-file requirements/mpich.txt
 	$(compile) --group torch --no-deps --output-file requirements/torch.txt
 
 .git:
@@ -105,6 +110,12 @@ node_modules/.package-lock.json: package.json package-lock.json | .venv/.docs
 	@touch $@
 
 .venv/.peers: requirements/peers.txt .venv/.made
+	$(call install,--require-hashes)
+
+.venv/.mpi: requirements/mpi.txt .venv/.run
+	$(call install,--require-hashes)
+
+.venv/.mpich: requirements/mpich.txt .venv/.run
 	$(call install,--require-hashes)
 
 .dvc/tmp/vega.js: .venv/.run # draws the pages of `dvc plots`, without a network

@@ -25,7 +25,7 @@ from stages.nn.layer_table import LAYERS
 from stages.nn.optimizers import OPTIMIZERS
 from stages.nn.schedules import SCHEDULES
 from stages.shared.parameters import Model, Parameters, schema_of
-from stages.shared.schema import Data, Reproduce, Seeds, Split, read
+from stages.shared.schema import Data, Seeds, Split, read
 
 OUTPUTS = ("outs", "metrics", "plots")
 FAMILIES: dict[str, dict[str, type[Any]]] = {
@@ -149,7 +149,6 @@ def parameters() -> str:
         ("data", _section(Data)),
         ("splits", _section(Split)),
         ("models", _section(Model)),
-        ("reproduce", _table({"processes": Reproduce.model_fields["processes"]})),
         ("reproduce: seeds", _section(Seeds)),
     ]
     sections += [(f"models: {key}", _family(family)) for key, family in FAMILIES.items()]

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -15,9 +16,10 @@ from stages.claims.reproductions.tables import READING, as_markdown, entry, writ
 from stages.claims.reproductions.verdicts import Number
 from stages.claims.reproductions.workers import run_all
 from stages.claims.write_ups import Row
-from stages.shared import parameters, splits
+from stages.nn.parts import Team
+from stages.shared import parameters, ranks, splits
 from stages.shared.artifacts import read_json, write_json, write_text
-from stages.shared.errors import UserError, run
+from stages.shared.errors import UserError
 from stages.shared.figures import figure_at
 from stages.shared.parameters import Model
 from stages.shared.schema import Seeds
@@ -41,7 +43,7 @@ def load_ablations(ids: Sequence[str]) -> dict[str, Row]:
     raise UserError(f"{ABLATIONS}: not what the ablate stage writes; delete it and run `dvc repro`")
 
 
-def reproduce(rows: Mapping[str, Model], seeds: Seeds, processes: int) -> None:
+def reproduce(rows: Mapping[str, Model], seeds: Seeds, executor: Executor) -> None:
     """Answer every claim of write_ups.yaml.
 
     Writes metrics/reproductions.json, .csv and .md, and figures/reproductions and figures/comparisons, each as .png
@@ -53,8 +55,8 @@ def reproduce(rows: Mapping[str, Model], seeds: Seeds, processes: int) -> None:
         The section models of params.yaml, which has the networks as printed.
     seeds : Seeds
         How many runs an experiment gets.
-    processes : int
-        Runs at a time.
+    executor : Executor
+        Makes the runs.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def reproduce(rows: Mapping[str, Model], seeds: Seeds, processes: int) -> None:
     (times,) = (stated["value"] for stated in claims["W4.5"]["numbers"])
     with threadpool_limits(1, user_api="blas"):
         speed, on = compare_speed(times), {split: compared(split) for split in IMAGES}
-        evidence = Evidence(run_all(tried, seeds, processes), on, ablations, load_drawn_digits(), speed)
+        evidence = Evidence(run_all(tried, seeds, executor), on, ablations, load_drawn_digits(), speed)
         answers = {name: answer(claim, evidence) for name, claim in claims.items()}
     entries = [entry(claims[name], answer) for name, answer in answers.items()]
     networks = {write_up: tried[name].row for write_up, name in NETWORKS.items()}
@@ -103,12 +105,16 @@ def reproduce(rows: Mapping[str, Model], seeds: Seeds, processes: int) -> None:
         draw_comparisons(figure, evidence, claims["W4.3"])
 
 
-def main() -> None:
+def main(team: Team) -> None:
     """Read the command line."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     loaded = parameters.load()
-    reproduce(loaded.models, loaded.reproduce.seeds, loaded.reproduce.processes)
+    with threadpool_limits(1, user_api="blas"):
+        ranks.require_same(team, ranks.circumstances())
+        with ranks.workers(team) as executor:
+            if executor:
+                reproduce(loaded.models, loaded.reproduce.seeds, executor)
 
 
 if __name__ == "__main__":
-    run(main)
+    ranks.run(main)

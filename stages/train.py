@@ -1,7 +1,7 @@
 """Train one model of params.yaml: `python -m stages.train MODEL`."""
 
-import os
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
@@ -12,17 +12,26 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages.nn.early_stopping import EarlyStopping
+from stages.nn.parts import Alone, Team
 from stages.nn.training import Diverged, Trainer, fit
-from stages.shared import checkpoints, models, parameters, splits
+from stages.shared import checkpoints, models, parameters, ranks, splits
 from stages.shared.artifacts import replacing
-from stages.shared.errors import UserError, run
+from stages.shared.errors import UserError
 from stages.shared.schema import named_row
 
 
-def train(name: str) -> None:
+def train(name: str, team: Team | None = None) -> None:
     """Train the model of this name and write models/<name>.npz and metrics/history/<name>.csv.
 
     An interrupted training goes on from its last checkpoint.
+
+    Parameters
+    ----------
+    name : str
+        A key of the section models.
+    team : Team, optional
+        The processes that train it together. All but rank 0 read from the images only their own parts, and write
+        nothing.
 
     Raises
     ------
@@ -30,30 +39,37 @@ def train(name: str) -> None:
         If a parameter or the split is not what it should be, another process is training the model, or the loss becomes
         NaN or infinite.
     """
+    team = team or Alone()
+    leads = team.rank == 0
     row = parameters.load_model(name)
     split = splits.load_description(row.split)
-    X, y = splits.require_part(row.split, "train")
-    validation = splits.load_part(row.split, "validation")
+    X, y = splits.require_part(row.split, "train", mapped=not leads, checked=leads)
+    validation = splits.load_part(row.split, "validation", mapped=not leads, checked=leads)
+    ranks.require_same(team, ranks.circumstances())
+    ranks.require_same(team, {"parameters and labels": checkpoints.origin(row, [y])})
     rng = np.random.default_rng(row.seed)
     network = models.start_network(name, row, split.form, rng)
-    trainer = models.build_trainer(row, network, len(y), available_cores())
+    trainer = models.build_trainer(row, network, len(y), ranks.available_cores(team), team)
     stopping = EarlyStopping(row.early_stopping) if row.early_stopping else None
-    with checkpoints.alone(name):
-        origin = checkpoints.origin(row, [X, y, *(validation or ())])
+    with checkpoints.alone(name) if leads else nullcontext():
+        origin = checkpoints.origin(row, [X, y, *(validation or ())]) if leads else ""
         checkpoint = checkpoints.Checkpoint(name, origin, trainer, rng, stopping)
         checkpoint.restore()
         try:
-            with progress_bar(name, trainer) as bar, np.errstate(all="ignore"):
+            with progress_bar(name, trainer, shown=leads) as bar, np.errstate(all="ignore"):
                 records = fit(trainer, X, y, row.batch_size, rng, validation, row.record_every, stopping, row.window)
                 for record in records:
                     checkpoint.history.append(record)
-                    checkpoint.save_now_and_then()
+                    if leads:
+                        checkpoint.save_now_and_then()
                     bar.set_postfix(loss=f"{record.loss:.4f}", accuracy=f"{record.accuracy:.2%}", refresh=False)
                     bar.update(record.update - bar.n)
         except Diverged as error:
             raise UserError(
                 f"models.{name}: {error}. A lower learning_rate usually helps, or an initializer with smaller weights."
             ) from None
+        if not leads:
+            return
         with replacing(Path("metrics/history") / f"{name}.csv") as partial:
             table = pd.DataFrame(asdict(record) for record in checkpoint.history)
             table.to_csv(partial, index=False, float_format="%.6g")
@@ -61,24 +77,26 @@ def train(name: str) -> None:
         checkpoint.remove()
 
 
-def available_cores() -> int:
-    """Return how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def progress_bar(name: str, trainer: Trainer) -> "tqdm[NoReturn]":
+def progress_bar(name: str, trainer: Trainer, shown: bool) -> "tqdm[NoReturn]":
     """Return the bar of a training; into a log file it is written seldom."""
     seconds = 0.1 if sys.stderr.isatty() else 10
-    return tqdm(total=trainer.updates, initial=trainer.update, desc=name, unit="update", mininterval=seconds)
+    return tqdm(
+        total=trainer.updates,
+        initial=trainer.update,
+        desc=name,
+        unit="update",
+        mininterval=seconds,
+        disable=not shown,
+    )
 
 
-def main() -> None:
+def main(team: Team) -> None:
     """Read the command line."""
     name = named_row(__doc__, "model")
     row = parameters.load_model(name)
     with threadpool_limits(row.blas_threads or parameters.load().blas_threads, user_api="blas"):
-        train(name)
+        train(name, team)
 
 
 if __name__ == "__main__":
-    run(main)
+    ranks.run(main)

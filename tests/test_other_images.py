@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -228,7 +229,7 @@ def test_the_claims_are_not_tested_on_other_images() -> None:
     content = load()
     stages: list[Callable[[], None]] = [
         ablate.ablate,
-        lambda: reproduce.reproduce(content.models, content.reproduce.seeds, 1),
+        lambda: reproduce.reproduce(content.models, content.reproduce.seeds, Executor()),
     ]
     for stage in stages:
         with pytest.raises(UserError) as error:
@@ -268,7 +269,7 @@ def test_the_claims_are_not_tested_on_a_set_of_another_name(project: Path, write
         ):
             need()
     with pytest.raises(UserError, match=r"^data/splits/kaggle: this is KMNIST"):
-        reproduce.reproduce(content.models, content.reproduce.seeds, 1)
+        reproduce.reproduce(content.models, content.reproduce.seeds, Executor())
 
 
 @pytest.mark.usefixtures("kuzushiji")

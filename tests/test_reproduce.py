@@ -3,6 +3,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from stages import reproduce
 from stages.claims.reproductions.runs import Experiment, Run, experiments, images_of, train
 from stages.claims.reproductions.workers import run_all
-from stages.shared import schema, splits
+from stages.nn.parts import Alone
+from stages.shared import ranks, schema, splits
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
 from stages.shared.parameters import Model, Parameters
@@ -78,15 +80,17 @@ def folder(digits: Digits, tmp_path_factory: pytest.TempPathFactory, runs: dict[
     """Go to a folder where the stage has run on a few digits."""
     folder = tmp_path_factory.mktemp("reproduce")
 
-    def run_all_and_keep(tried: Mapping[str, Experiment], seeds: Seeds, processes: int) -> dict[str, list[Run]]:
-        runs.update(run_all(tried, seeds, processes))
+    def run_all_and_keep(tried: Mapping[str, Experiment], seeds: Seeds, executor: Executor) -> dict[str, list[Run]]:
+        runs.update(run_all(tried, seeds, executor))
         return runs
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(reproduce, "run_all", run_all_and_keep)
         write_inputs(digits)
-        reproduce.reproduce(ROWS, SEEDS, processes=2)
+        with ranks.workers(Alone()) as executor:
+            assert executor
+            reproduce.reproduce(ROWS, SEEDS, executor)
         yield folder
 
 
@@ -208,7 +212,7 @@ def test_without_the_ablations_it_says_what_is_missing(
     if content:
         Path("metrics/ablations.json").write_text(content)
     with pytest.raises(UserError, match=r"^metrics/ablations\.json: not "):
-        reproduce.reproduce(ROWS, SEEDS, processes=1)
+        reproduce.reproduce(ROWS, SEEDS, Executor())
 
 
 def test_without_a_split_the_program_ends_with_a_message(
@@ -218,7 +222,7 @@ def test_without_a_split_the_program_ends_with_a_message(
     (splits.directory("standard") / "split.json").unlink()
     monkeypatch.setattr(sys, "argv", ["reproduce"])
     with pytest.raises(UserError, match=r"standard/split\.json: not there"):
-        reproduce.main()
+        reproduce.main(Alone())
 
 
 def test_an_error_in_a_process_is_that_of_the_stage(
@@ -226,5 +230,7 @@ def test_an_error_in_a_process_is_that_of_the_stage(
 ) -> None:
     write_inputs(digits)
     (splits.directory("kaggle") / "y_test.npy").unlink()
-    with pytest.raises(UserError, match=r"y_test\.npy: not there"):
-        run_all(EXPERIMENTS, SEEDS, processes=1)
+    with ranks.workers(Alone()) as executor:
+        assert executor
+        with pytest.raises(UserError, match=r"y_test\.npy: not there"):
+            run_all(EXPERIMENTS, SEEDS, executor)

@@ -75,7 +75,7 @@ def test_no_byte_depends_on_the_number_of_threads(
     )
     found = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr("stages.train.available_cores", lambda threads=threads: threads)
+        monkeypatch.setattr("stages.shared.ranks.available_cores", lambda team, threads=threads: threads)
         train("w3-relu-10")
         found.append([path.read_bytes() for path in OUTPUTS])
     assert found[0] == found[1] == found[2]

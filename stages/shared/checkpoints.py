@@ -6,10 +6,9 @@ They lie in checkpoints/, outside of what DVC knows: DVC removes the outputs of 
 import fcntl
 import hashlib
 import json
-import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,36 +16,30 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_info
 
 from stages.nn.arrays import Array
 from stages.nn.early_stopping import EarlyStopping
 from stages.nn.training import Record, Trainer
+from stages.shared import ranks
 from stages.shared.artifacts import load_archive, save_archive
 from stages.shared.errors import UserError
 from stages.shared.parameters import Model
 
 SECONDS = 10.0  # between two checkpoints
 FOLDER = Path("checkpoints")
-CODE = Path(__file__).parents[1]
 
 
-def origin(row: Model, examples: list[NDArray[Any]]) -> str:
+def origin(row: Model, examples: Sequence[NDArray[Any]]) -> str:
     """Return a hash of all that decides the course of a training: parameters, data, code and arithmetic.
 
     Parameters
     ----------
     row : Model
         The model's row of params.yaml.
-    examples : list of ndarray
+    examples : sequence of ndarray
         Examples and labels that it is trained and validated on.
     """
-    libraries = [{key: value for key, value in library.items() if key != "filepath"} for library in threadpool_info()]
-    context = [row.model_dump(mode="json"), np.__version__, platform.python_version(), libraries]
-    digest = hashlib.sha256(json.dumps(context).encode())
-    files = {Path(str(getattr(module, "__file__", None))) for module in list(sys.modules.values())}
-    for file in sorted(file for file in files if file.is_relative_to(CODE)):
-        digest.update(str(file.relative_to(CODE)).encode() + file.read_bytes())
+    digest = hashlib.sha256(json.dumps([row.model_dump(mode="json"), ranks.circumstances()]).encode())
     for array in examples:
         digest.update(array.T.data)  # examples are contiguous columns
     return digest.hexdigest()
@@ -112,17 +105,12 @@ class Checkpoint:
             self.save()
 
     def restore(self) -> None:
-        """Bring everything to the state of the checkpoint, if there is one of this origin."""
-        try:
-            stored = load_archive(self.path)
-            description = json.loads(str(stored["description"]))
-            if description["origin"] != self.origin:
-                raise ValueError("made from other parameters, data or code")
-        except FileNotFoundError:
+        """Bring everything to the state of the checkpoint, if there is one of this origin; rank 0 reads it for all."""
+        team = self.trainer.parts.team
+        found = team.share(None if team.rank else self._read())
+        if not found:
             return
-        except (ValueError, LookupError, TypeError, OSError) as error:
-            print(f"{self.path} is not used: {error}", file=sys.stderr)
-            return
+        stored, description = found
         for name, array in self._arrays().items():
             array[...] = stored[name]
         self.trainer.update = description["update"]
@@ -133,7 +121,20 @@ class Checkpoint:
             self.early_stopping.best = {
                 name: stored[f"{name} best"] for name in self.trainer.network.kept if f"{name} best" in stored
             }
-        print(f"goes on at update {self.trainer.update}, from {self.path}", file=sys.stderr)
+
+    def _read(self) -> tuple[dict[str, Array], dict[str, Any]] | None:
+        try:
+            stored = load_archive(self.path)
+            description = json.loads(str(stored["description"]))
+            if description["origin"] != self.origin:
+                raise ValueError("made from other parameters, data or code")
+            print(f"goes on at update {description['update']}, from {self.path}", file=sys.stderr)
+        except FileNotFoundError:
+            return None
+        except (ValueError, LookupError, TypeError, OSError) as error:
+            print(f"{self.path} is not used: {error}", file=sys.stderr)
+            return None
+        return stored, description
 
     def remove(self) -> None:
         """Delete the file: the training has ended."""

@@ -139,7 +139,6 @@ class Reproduce(Section):
     """How the claims are tested."""
 
     seeds: Seeds = Field(description="runs for each claim")
-    processes: Positive = Field(description="runs at a time, each with one thread of the linear algebra library")
 
 
 _SHORT = Repr()

@@ -16,7 +16,7 @@ from stages.nn.arrays import Array, Labels
 from stages.nn.early_stopping import EarlyStopping
 from stages.nn.layer_table import LAYERS
 from stages.nn.training import Record, fit
-from stages.shared import checkpoints, models
+from stages.shared import checkpoints, models, ranks
 from stages.shared.checkpoints import Checkpoint
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
@@ -182,9 +182,9 @@ def other_libraries(field: str) -> list[dict[str, Any]]:
     [
         ("numpy.__version__", "1.0"),
         ("platform.python_version", lambda: "3.0"),
-        ("stages.shared.checkpoints.threadpool_info", lambda: other_libraries("version")),
-        ("stages.shared.checkpoints.threadpool_info", lambda: other_libraries("num_threads")),
-        ("stages.shared.checkpoints.threadpool_info", lambda: other_libraries("architecture")),
+        ("stages.shared.ranks.threadpool_info", lambda: other_libraries("version")),
+        ("stages.shared.ranks.threadpool_info", lambda: other_libraries("num_threads")),
+        ("stages.shared.ranks.threadpool_info", lambda: other_libraries("architecture")),
     ],
     ids=["NumPy", "Python", "BLAS", "threads", "kernels"],
 )
@@ -198,7 +198,7 @@ def test_the_origin_is_another_with_other_arithmetic(where: str, other: Any, mon
 def test_the_origin_is_the_same_where_the_libraries_lie_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     row = Model.model_validate(ROW)
     origin = checkpoints.origin(row, list(TRAIN))
-    monkeypatch.setattr(checkpoints, "threadpool_info", lambda: other_libraries("filepath"))
+    monkeypatch.setattr(ranks, "threadpool_info", lambda: other_libraries("filepath"))
     assert checkpoints.origin(row, list(TRAIN)) == origin
 
 

@@ -122,3 +122,13 @@ def test_pixels_outside_of_their_range_are_an_error(value: float, folder: Path) 
     np.save(folder / "X_train.npy", X)
     with pytest.raises(UserError, match=r"X_train\.npy: has values outside of \[0, 1\]; delete it and run `dvc repro`"):
         splits.load_part("small", "train")
+
+
+def test_who_needs_a_few_images_alone_maps_them_and_does_not_read_all(folder: Path) -> None:
+    X = np.load(folder / "X_train.npy")
+    X[0, 0] = 2
+    np.save(folder / "X_train.npy", X)
+    mapped, _ = splits.require_part("small", "train", mapped=True, checked=False)
+    assert np.array_equal(mapped, X)
+    assert not mapped.flags.writeable
+    assert not mapped.flags.owndata
