@@ -8,7 +8,7 @@ from publishing import words
 from publishing.markup import escaped
 from publishing.measurements import Benchmarks, Goals, Work
 from publishing.results import not_there
-from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, VERMILION, Axes, SubFigure, drawing
+from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, VERMILION, Axes, SubFigure, figure_at
 
 TICKS = (0.25, 0.5, 1, 2, 4)
 
