@@ -36,7 +36,7 @@ class Trainer:
     Parameters
     ----------
     network : Layer
-        Trained in place.
+        Trained in place, after its parameters are moved into one array: an array that was taken from it before is old.
     optimizer : Optimizer
         Turns gradients into steps.
     learning_rate : float
