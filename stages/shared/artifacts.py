@@ -80,7 +80,9 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and run `dvc repro`") from None
 
 
-def read_array(path: Path, shape: tuple[int | None, ...], dtype: type[np.generic]) -> NDArray[Any]:
+def read_array(
+    path: Path, shape: tuple[int | None, ...], dtype: type[np.generic], mapped: bool = False
+) -> NDArray[Any]:
     """Return the array of a .npy file.
 
     Parameters
@@ -91,6 +93,8 @@ def read_array(path: Path, shape: tuple[int | None, ...], dtype: type[np.generic
         The shape to expect, None for any length.
     dtype : dtype
         The dtype to expect.
+    mapped : bool
+        Whether to return a read-only map of the file instead of a copy in memory.
 
     Raises
     ------
@@ -99,7 +103,7 @@ def read_array(path: Path, shape: tuple[int | None, ...], dtype: type[np.generic
     """
     try:
         with path.open("rb") as file:
-            array = load_array(file, path.stat().st_size)
+            array = load_array(file, path.stat().st_size, mapped)
     except FileNotFoundError:
         raise missing(path) from None
     except (ValueError, OSError) as error:
@@ -116,8 +120,8 @@ def read_array(path: Path, shape: tuple[int | None, ...], dtype: type[np.generic
     return array
 
 
-def load_array(file: IO[bytes], size: int) -> NDArray[Any]:
-    """Return the array of an open .npy file of `size` bytes, without unpickling.
+def load_array(file: IO[bytes], size: int, mapped: bool = False) -> NDArray[Any]:
+    """Return the array of an open .npy file of `size` bytes, or a read-only map of it, without unpickling.
 
     NumPy makes room for as much as a header promises, so that is first compared with what follows the header.
 
@@ -129,12 +133,14 @@ def load_array(file: IO[bytes], size: int) -> NDArray[Any]:
     try:
         if npy.read_magic(file) != (1, 0):
             raise ValueError("not of version 1.0 of the format")
-        shape, _, dtype = npy.read_array_header_1_0(file)
+        shape, is_fortran, dtype = npy.read_array_header_1_0(file)
     except Exception as error:  # noqa: BLE001 (whatever their parsers raise, from TokenError to MemoryError)
         raise ValueError(f"its header cannot be read: {error!r}") from None
     promised, follow = math.prod(shape) * dtype.itemsize, size - file.tell()
     if promised != follow or max(shape, default=0) > size:
         raise ValueError(f"its header promises {dtype} of shape {shape}, and {follow} bytes follow")
+    if mapped and follow and not dtype.hasobject:
+        return np.asarray(np.memmap(file, dtype, "r", file.tell(), shape, "F" if is_fortran else "C"))
     file.seek(0)
     array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
     return array

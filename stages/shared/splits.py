@@ -15,6 +15,7 @@ from stages.shared.schema import own_name
 
 FOR_ANY_IMAGES = "dvc repro plot"
 PARTS = ("train", "validation", "held_out", "test")
+BLOCK = 2048  # images whose values are checked together
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ def require_form(split: str, form: Form) -> None:
         )
 
 
-def load_part(split: str, part: str) -> tuple[NDArray[np.float32], NDArray[np.intp]] | None:
+def load_part(
+    split: str, part: str, mapped: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.intp]] | None:
     """Return the examples of one part of a split, or None if the part is empty.
 
     Parameters
@@ -109,6 +112,8 @@ def load_part(split: str, part: str) -> tuple[NDArray[np.float32], NDArray[np.in
         Name of the split.
     part : str
         One of PARTS.
+    mapped : bool
+        Whether X shall be a read-only map of its file, which may be larger than memory.
 
     Returns
     -------
@@ -127,8 +132,9 @@ def load_part(split: str, part: str) -> tuple[NDArray[np.float32], NDArray[np.in
     if not m:
         return None
     images_path = directory(split) / f"X_{part}.npy"
-    X: NDArray[Any] = read_array(images_path, (math.prod(form.shape), m), np.float32)
-    if not (X.min() >= 0 and X.max() <= 1):  # which NaN is not either
+    X: NDArray[Any] = read_array(images_path, (math.prod(form.shape), m), np.float32, mapped)
+    blocks = (X[:, start : start + BLOCK] for start in range(0, m, BLOCK))  # so that a map is read once, not twice
+    if not all(block.min() >= 0 and block.max() <= 1 for block in blocks):  # which NaN is not either
         raise UserError(f"{images_path}: has values outside of [0, 1]; delete it and run `dvc repro`")
     labels_path = directory(split) / f"y_{part}.npy"
     y = read_array(labels_path, (m,), np.uint8)
@@ -140,9 +146,9 @@ def load_part(split: str, part: str) -> tuple[NDArray[np.float32], NDArray[np.in
     return X, y.astype(np.intp)
 
 
-def require_part(split: str, part: str) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+def require_part(split: str, part: str, mapped: bool = False) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Return what `load_part` returns; raise UserError also if the part is empty."""
-    loaded = load_part(split, part)
+    loaded = load_part(split, part, mapped)
     if loaded is None:
         remedy = {
             "train": f"raise splits.{split}.images",
