@@ -32,8 +32,9 @@ def train(name: str) -> None:
     """
     row = parameters.load_model(name)
     split = splits.load_description(row.split)
-    X, y = splits.require_part(row.split, "train")
-    validation = splits.load_part(row.split, "validation")
+    mapped = row.window is not None
+    X, y = splits.require_part(row.split, "train", mapped)
+    validation = splits.load_part(row.split, "validation", mapped)
     rng = np.random.default_rng(row.seed)
     network = models.start_network(name, row, split.form, rng)
     trainer = models.build_trainer(row, network, len(y), available_cores())
