@@ -42,7 +42,9 @@ DISK = 14 * PIXELS  # bytes of the disk for an image: as IDX, CSV, float32 in sp
 CELLS = np.array([list(f"{value:03d},".encode()) for value in range(256)], np.uint8)  # of a CSV
 
 
-def make_images(m: int, patterns: NDArray[np.uint8], seed: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def make_images(
+    m: int, patterns: NDArray[np.uint8], seed: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Yield m images as rows, each a noisy pattern of its class, and their labels, in blocks."""
     rng = np.random.default_rng(seed)
     for start in range(0, m, BLOCK):
@@ -184,23 +186,25 @@ def main() -> None:
         with contextlib.chdir(folder):
             write_parameters(m)
             write_sources(m)
-        results = {
-            "machine": machine(["numpy"]),
-            "window": WINDOW,
+        stages = {
             "preprocess, IDX": measure(preprocess.preprocess, "streamed", folder, m),
             "preprocess, CSV": measure(preprocess.preprocess, "csv", folder, m // 3),
         }
         shutil.rmtree(folder / "data/splits/csv")
         measure(preprocess.preprocess, "memory", folder, m // EPOCHS)
-        results["train, in memory, before"] = measure(train_timed, "memory", folder, m)
+        stages["train, in memory, before"] = measure(train_timed, "memory", folder, m)
         with (folder / "data/splits/streamed/X_train.npy").open("rb") as file:
             drop(file)
-        results["train, streamed"] = measure(train_timed, "streamed", folder, m)
-        results["train, in memory, after"] = measure(train_timed, "memory", folder, m)
-        results["evaluate, streamed"] = measure(evaluate.evaluate, "streamed", folder, m + TEST)
-    in_memory = [results[f"train, in memory, {when}"]["microseconds_per_image"] for when in ("before", "after")]
-    results["ratio"] = round(results["train, streamed"]["microseconds_per_image"] / (sum(in_memory) / 2), 2)
-    write_json(RESULTS, results)
+        stages["train, streamed"] = measure(train_timed, "streamed", folder, m)
+        stages["train, in memory, after"] = measure(train_timed, "memory", folder, m)
+        stages["evaluate, streamed"] = measure(evaluate.evaluate, "streamed", folder, m + TEST)
+        stages["plot, streamed"] = measure(plot.plot, "streamed", folder, m + TEST)
+    before, streamed, after = (
+        stages[f"train, {how}"]["microseconds_per_image"]
+        for how in ("in memory, before", "streamed", "in memory, after")
+    )
+    ratio = round(streamed / ((before + after) / 2), 2)
+    write_json(RESULTS, {"machine": machine(["numpy"]), "window": WINDOW, "stages": stages, "ratio": ratio})
     print(RESULTS.read_text(), end="")
 
 

@@ -86,6 +86,27 @@ def test_an_example_is_a_contiguous_column() -> None:
     assert (X.min(), X.max()) == (0, 1)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_split_written_in_blocks_has_the_bytes_of_one_written_whole(
+    transposed: bool, real: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch, write_parameters: WriteParameters
+) -> None:
+    changes = {"images": 101, "held_out": 1, "validation": 0.1}  # a part of a single image, and parts of no whole block
+    write_parameters(real, {f"splits.kaggle.{k}": v for k, v in changes.items()} | {"data.transposed": transposed})
+    monkeypatch.setattr("stages.preprocess.BLOCK", 7)
+    monkeypatch.setattr("stages.shared.mnist._BLOCK", 1_000)
+    preprocess("kaggle")
+    images = digits[0].reshape(-1, 28, 28)
+    rows = (images.swapaxes(1, 2) if transposed else images).reshape(-1, 784)
+    split = Split(source="data/raw", seed=0, **changes)
+    parts = draw(split, TRAINING, None, np.random.default_rng(0)) | {"test": np.arange(TRAINING, len(rows))}
+    for part, chosen in parts.items():
+        whole = {"X": (rows[chosen] / np.float32(255)).T, "y": digits[1][chosen]}
+        for name, array in whole.items():
+            np.save("whole.npy", array)
+            assert files("kaggle")[f"{name}_{part}.npy"] == Path("whole.npy").read_bytes(), (name, part)
+    assert len(files("kaggle")) == 9
+
+
 @pytest.mark.usefixtures("real")
 def test_a_folder_has_files_for_its_parts_and_a_description() -> None:
     preprocess("standard")

@@ -81,6 +81,23 @@ def test_no_byte_depends_on_the_number_of_threads(
     assert found[0] == found[1] == found[2]
 
 
+def test_a_map_of_the_images_changes_no_byte(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared({"splits.kaggle.validation": 0.2, f"{MODEL}.batch_size": 32, f"{MODEL}.window": 100})
+    maps = []
+    read = splits.read_array
+
+    def held(path: Path, shape: Any, dtype: Any, mapped: bool = False) -> Any:
+        maps.append(mapped)
+        return read(path, shape, dtype)
+
+    train("w3-relu-10")
+    first = [path.read_bytes() for path in OUTPUTS]
+    monkeypatch.setattr(splits, "read_array", held)
+    train("w3-relu-10")
+    assert maps.count(True) == 2
+    assert [path.read_bytes() for path in OUTPUTS] == first
+
+
 def test_a_record_is_made_after_every_so_many_updates_and_the_last(prepared: Prepare) -> None:
     prepared({f"{MODEL}.record_every": 6})
     train("w3-relu-10")

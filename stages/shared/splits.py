@@ -101,9 +101,7 @@ def require_form(split: str, form: Form) -> None:
         )
 
 
-def load_part(
-    split: str, part: str, mapped: bool = False
-) -> tuple[NDArray[np.float32], NDArray[np.intp]] | None:
+def load_part(split: str, part: str, mapped: bool = False) -> tuple[NDArray[np.float32], NDArray[np.intp]] | None:
     """Return the examples of one part of a split, or None if the part is empty.
 
     Parameters
