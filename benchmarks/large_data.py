@@ -1,9 +1,9 @@
 """Run the stages on more images than memory shall hold: `python -m benchmarks.large_data`.
 
-The images are made up and lie in a temporary folder, as IDX files and as a CSV. Each stage runs in a process of its own,
-and its anonymous memory is watched: what is mapped from files does not count, as the system takes it back when it needs
-to. Before and after the training that streams, the same network trains in memory, on a part of the images. The results
-are in benchmarks/large_data.json.
+The images are made up and lie in a temporary folder, as IDX files and as a CSV. Each stage runs in a process of its
+own, and its anonymous memory is watched: what is mapped from files does not count, as the system takes it back when it
+needs to. Before and after the training that streams, the same network trains in memory, on a part of the images. The
+results are in benchmarks/large_data.json.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ from stages import evaluate, plot, preprocess, train
 from stages.nn import training
 from stages.shared.artifacts import write_json
 from stages.shared.errors import UserError, run
-from stages.shared.mnist import CLASSES, FILES, OWN, PIXELS, RAW, SOURCE
+from stages.shared.mnist import CLASSES, FILES, OWN, PIXELS, RAW, SOURCE, Examples
 
 RESULTS = Path("benchmarks/large_data.json")
 WINDOW = 60_000  # images, as many as MNIST has
@@ -42,9 +43,7 @@ DISK = 14 * PIXELS  # bytes of the disk for an image: as IDX, CSV, float32 in sp
 CELLS = np.array([list(f"{value:03d},".encode()) for value in range(256)], np.uint8)  # of a CSV
 
 
-def make_images(
-    m: int, patterns: NDArray[np.uint8], seed: int
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def make_images(m: int, patterns: NDArray[np.uint8], seed: int) -> Iterator[Examples]:
     """Yield m images as rows, each a noisy pattern of its class, and their labels, in blocks."""
     rng = np.random.default_rng(seed)
     for start in range(0, m, BLOCK):
@@ -126,8 +125,7 @@ def train_timed(name: str) -> float:
         yield from training.fit(*arguments)
         seconds.append(time.perf_counter() - begin)
 
-    train.fit = fit
-    with threadpool_limits(THREADS):
+    with patch("stages.train.fit", fit), threadpool_limits(THREADS):
         train.train(name)
     return seconds[0]
 
@@ -161,7 +159,7 @@ def watched(stage: Callable[[str], float | None], name: str, folder: Path) -> di
 
 
 def measure(stage: Callable[[str], float | None], name: str, folder: Path, images: int) -> dict[str, Any]:
-    """Return what `watched` returns, in a process whose memory is its alone, and the time for each of so many images."""
+    """Return what `watched` returns, in a process whose memory is its alone, and the time for each of these images."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         row = pool.submit(watched, stage, name, folder).result()
     print(stage.__name__, name, row, flush=True)

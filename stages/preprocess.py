@@ -182,7 +182,7 @@ def draw(split: Split, available: int, whole: int | None, rng: np.random.Generat
 
 
 def write_part(folder: Path, part: str, examples: Examples, chosen: NDArray[np.intp]) -> None:
-    """Write the m chosen images as X, float32 in [0, 1], (features, m) in Fortran order, and their labels as y, (m,)."""
+    """Write m chosen images as X, float32 in [0, 1], (features, m) in Fortran order, and their labels as y, (m,)."""
     images, labels = examples
     m, features = len(chosen), math.prod(images.shape[1:])
     with (folder / f"X_{part}.npy").open("wb") as file:

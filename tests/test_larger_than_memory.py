@@ -68,7 +68,8 @@ def there(
     raw = project / "data/raw"
     raw.mkdir(parents=True)
     pixels, labels = images
-    for name, array in zip(FILES, (pixels.reshape(-1, 28, 28), labels, pixels[:100].reshape(-1, 28, 28), labels[:100])):
+    pixels = pixels.reshape(-1, 28, 28)
+    for name, array in zip(FILES, (pixels, labels, pixels[:100], labels[:100]), strict=True):
         (raw / name).write_bytes(gzip.compress(idx(array), 1))
     (raw / "source.json").write_text(json.dumps({"dataset": "noise", "fallback": False}))
     return project

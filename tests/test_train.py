@@ -11,6 +11,7 @@ from stages.fetch import fetch
 from stages.nn.training import evaluate
 from stages.preprocess import preprocess
 from stages.shared import checkpoints, models, splits
+from stages.shared.artifacts import read_array
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
 from stages.shared.schema import load_data
@@ -84,11 +85,10 @@ def test_no_byte_depends_on_the_number_of_threads(
 def test_a_map_of_the_images_changes_no_byte(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared({"splits.kaggle.validation": 0.2, f"{MODEL}.batch_size": 32, f"{MODEL}.window": 100})
     maps = []
-    read = splits.read_array
 
     def held(path: Path, shape: Any, dtype: Any, mapped: bool = False) -> Any:
         maps.append(mapped)
-        return read(path, shape, dtype)
+        return read_array(path, shape, dtype)
 
     train("w3-relu-10")
     first = [path.read_bytes() for path in OUTPUTS]

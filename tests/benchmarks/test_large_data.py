@@ -18,18 +18,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_sources_hold_the_same_images_which_show_their_class(folder: Path) -> None:
-    large_data.write_sources(12_345)
+def test_the_sources_hold_images_that_show_their_class(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_data, "TEST", 100)
+    monkeypatch.setattr(large_data, "BLOCK", 500)
+    large_data.write_sources(1_234)
     images, labels = read_idx(RAW / FILES[0], RAW / FILES[1])
-    assert images.shape == (12_345, 28, 28, 1)
+    assert images.shape == (1_234, 28, 28, 1)
     X = images.reshape(len(images), -1).astype(float)
     means = np.stack([X[labels == k].mean(axis=0) for k in range(10)])
     nearest = np.square(X[:100, np.newaxis] - means).sum(axis=2).argmin(axis=1)
     assert np.array_equal(nearest, labels[:100])
-    assert len(read_idx(RAW / FILES[2], RAW / FILES[3])[1]) == 10_000
+    assert len(read_idx(RAW / FILES[2], RAW / FILES[3])[1]) == 100
     from_csv = read_csv(folder / "own/train.csv")
     assert np.bincount(from_csv[1], minlength=10).min() > 0
-    assert from_csv[0].shape == (4_115, 28, 28, 1)
+    assert from_csv[0].shape == (411, 28, 28, 1)
 
 
 @pytest.mark.usefixtures("folder")
@@ -62,9 +64,10 @@ def test_all_stages_are_measured_and_the_images_removed(folder: Path, monkeypatc
     (folder / "benchmarks").mkdir()
     monkeypatch.setattr(sys, "argv", ["large_data", "--images", "6100", "--folder", "images"])
     monkeypatch.setattr(large_data, "WINDOW", 1_000)
+    monkeypatch.setattr(large_data, "TEST", 100)
     large_data.main()
     results = json.loads((folder / "benchmarks/large_data.json").read_text())
-    assert [row["images"] for row in results["stages"].values()] == [6_100, 2_033, 6_100, 6_100, 6_100, 16_100, 16_100]
+    assert [row["images"] for row in results["stages"].values()] == [6_100, 2_033, 6_100, 6_100, 6_100, 6_200, 6_200]
     assert all(50 < row["peak_anonymous_megabytes"] < 500 for row in results["stages"].values())
     assert results["ratio"] > 0
     assert list((folder / "images").iterdir()) == []
