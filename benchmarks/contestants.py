@@ -60,7 +60,7 @@ def ours(work: Work, X: Images, y: Labels) -> tuple[Train, Logits]:
     from stages.nn.optimizers import GradientDescent
     from stages.nn.relu import ReLU
     from stages.nn.schedules import Constant
-    from stages.nn.training import Trainer, logits
+    from stages.nn.training import Trainer
 
     rng = np.random.default_rng(0)
     network = perceptron(work.layer_sizes, ReLU, Start(rng))
@@ -78,7 +78,7 @@ def ours(work: Work, X: Images, y: Labels) -> tuple[Train, Logits]:
                 for chosen in epoch_batches(len(y), work.batch_size, rng):
                     trainer.step(X, y, chosen)
 
-    return train, partial(logits, network)
+    return train, network.forward
 
 
 def bare_products(work: Work, X: Images, y: Labels) -> tuple[Train, Logits]:

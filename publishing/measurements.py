@@ -211,20 +211,18 @@ class Processors(Read, RootModel[dict[str, list[Kernel]]]):
 
 
 class Passed(BaseModel):
-    """A training that has gone through many images: how many, how fast, and in how much memory."""
+    """A stage that has gone through many images: how many, how fast, and in how much memory that belongs to no file."""
 
     images: int
     microseconds_per_image: float
-    peak_megabytes: int
+    peak_anonymous_megabytes: int
 
 
 class LargeData(Read):
-    """Training on more images than memory has room for, beside training on images in memory."""
+    """The stages on more images than memory has room for, and training on images in memory."""
 
     PATH, COMMAND = Path("benchmarks/large_data.json"), "python -m benchmarks.large_data"
-    before: Passed = Field(alias="in memory, before")
-    streamed: Passed
-    after: Passed = Field(alias="in memory, after")
+    stages: dict[str, Passed]
     window: int
     ratio: float
 

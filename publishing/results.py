@@ -260,18 +260,13 @@ def cold_start() -> str:
 
 
 def large_data() -> str:
-    """Return the table of a training on more images than memory has room for, and one in memory before and after it."""
+    """Return the table of the stages on more images than memory has room for, and of training in memory."""
     if not LargeData.PATH.exists():
         return not_there(LargeData)
     measured = LargeData.load()
-    passed = {
-        "in memory, before": measured.before,
-        "streamed": measured.streamed,
-        "in memory, after": measured.after,
-    }
     rows = [
-        [name, f"{of.images:,}", f"{of.microseconds_per_image} µs", f"{of.peak_megabytes} MB"]
-        for name, of in passed.items()
+        [escaped(name), f"{of.images:,}", f"{of.microseconds_per_image} µs", f"{of.peak_anonymous_megabytes} MB"]
+        for name, of in measured.stages.items()
     ]
     shown = table(["", "Images", "Time per image", "Peak memory"], rows, "---", "--:")
     return f"{shown}\n\nA window has {measured.window:,} images. Streamed / in memory is {measured.ratio}."

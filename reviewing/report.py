@@ -105,7 +105,7 @@ def _draw_digits(model: ModelComparison, base: str, folder: Path) -> Pictures:
     before, after, paired = model.before.predictions, model.after.predictions, model.paired
     if before is None or after is None or isinstance(paired, str) or not len(paired.gained) + len(paired.lost):
         return []
-    X, y = splits.require_part(model.after.row["split"], "test")
+    X, y = splits.require_part(model.after.row["split"], "test", mapped=True)
     if not np.array_equal(y, after["label"]):
         folder_of_split = splits.directory(model.after.row["split"])
         raise UserError(f"{folder_of_split}: has other test images than the predictions; run `dvc repro`")

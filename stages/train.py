@@ -43,8 +43,9 @@ def train(name: str, team: Team | None = None) -> None:
     leads = team.rank == 0
     row = parameters.load_model(name)
     split = splits.load_description(row.split)
-    X, y = splits.require_part(row.split, "train", mapped=not leads, checked=leads)
-    validation = splits.load_part(row.split, "validation", mapped=not leads, checked=leads)
+    mapped = row.window is not None or not leads
+    X, y = splits.require_part(row.split, "train", mapped=mapped, checked=leads)
+    validation = splits.load_part(row.split, "validation", mapped=mapped, checked=leads)
     ranks.require_same(team, ranks.circumstances())
     ranks.require_same(team, {"parameters and labels": checkpoints.origin(row, [y])})
     rng = np.random.default_rng(row.seed)

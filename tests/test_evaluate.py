@@ -12,7 +12,6 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from stages import evaluate
-from stages.nn.training import logits
 from stages.shared import models, splits
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
@@ -136,17 +135,14 @@ def test_predictions_keep_the_order_of_the_images() -> None:
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_the_interval_is_the_published_one(correct: int, m: int, low: float, high: float) -> None:
-    y = np.where(np.arange(m) < correct, 3, 4)
-    Z = np.zeros((10, m), np.float32)
-    Z[3] = 1
-    assert evaluate.summary(Z, y)["interval"] == pytest.approx([low, high], abs=5e-5)
+    confusion = np.array([[correct, m - correct], [0, 0]])
+    assert evaluate.summary(1.0, confusion)["interval"] == pytest.approx([low, high], abs=5e-5)
 
 
 def test_figures_have_six_decimals() -> None:
-    found = evaluate.summary(np.array([[1.0, 2.0, 4.0], [0, 0, 0]]), np.array([0, 1, 1]))
-    losses = [math.log1p(math.exp(-1)), math.log1p(math.exp(2)), math.log1p(math.exp(4))]
+    found = evaluate.summary(math.pi, np.array([[1, 0], [2, 0]]))
     assert found["accuracy"] == 0.333333
-    assert found["cross_entropy"] == round(sum(losses) / 3, 6)
+    assert found["cross_entropy"] == 3.141593
     assert (
         found["interval"]
         == [round(end, 6) for end in found["interval"]]
@@ -154,15 +150,25 @@ def test_figures_have_six_decimals() -> None:
     )
 
 
-def test_blocks_of_columns_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_columns_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stages.nn.training.BLOCK", 3)
     row = Model.model_validate(
         {"split": "small", "layers": layer_rows(5), "learning_rate": 0.1, "updates": 1, "seed": 0}
     )
     network = models.start_network("m", row, FORM, np.random.default_rng(0), np.float64)
-    X = np.random.default_rng(1).random((784, 8))
+    X, y = np.random.default_rng(1).random((784, 8)), np.array([0, 1, 2, 3, 4, 5, 6, 6])
     W1, b1, W2, b2 = network.parameters.values()
-    assert logits(network, X) == pytest.approx(W2 @ np.maximum(W1 @ X + b1, 0) + b2, rel=1e-12)
+    Z = W2 @ np.maximum(W1 @ X + b1, 0) + b2
+    P = np.exp(Z) / np.exp(Z).sum(axis=0)
+    loss, confusion = evaluate.measure(network, X, y, 10)
+    assert loss == pytest.approx(-np.log(P[y, np.arange(8)]).mean(), rel=1e-12)
+    assert confusion.sum(axis=1).tolist() == [1, 1, 1, 1, 1, 1, 2, 0, 0, 0]
+    assert confusion.sum(axis=0).tolist() == np.bincount(Z.argmax(axis=0), minlength=10).tolist()
+    blocks = list(evaluate.predictions(network, X, y))
+    assert [len(block["index"]) for block in blocks] == [3, 3, 2]
+    assert np.concatenate([block["index"] for block in blocks]).tolist() == list(range(8))
+    assert np.concatenate([block["label"] for block in blocks]).tolist() == y.tolist()
+    assert np.concatenate([block["p7"] for block in blocks]) == pytest.approx(P[7], rel=1e-12)
 
 
 @pytest.mark.usefixtures("folder")

@@ -77,6 +77,10 @@ def predictions(labels: Any, predicted: Any, probability: Any) -> pd.DataFrame:
     return pd.DataFrame(columns | {f"p{k}": table[:, k] for k in range(10)})
 
 
+def condensed(labels: Any, predicted: Any, probability: Any) -> pd.DataFrame:
+    return plot.most_probable(predictions(labels, predicted, probability).drop(columns="index"))
+
+
 def write_predictions(labels: Any, predicted: Any, probability: Any) -> None:
     predictions(labels, predicted, probability).to_csv("predictions/w3-relu-10.csv", index=False)
 
@@ -242,7 +246,7 @@ def test_predictions_show_the_first_images_and_the_most_confident_errors() -> No
     probability[[16, 18]] = [0.875, 0.9]
     X = np.random.default_rng(0).random((784, M))
     figure = panel()
-    plot.draw_predictions(figure, X, predictions(labels, predicted, probability), FORM)
+    plot.draw_predictions(figure, X, condensed(labels, predicted, probability), FORM)
     first, errors = figure.axes
     assert first.get_title() == "The first 15 images"
     assert errors.get_title() == "The 3 most confident of the 3 errors"
@@ -258,7 +262,7 @@ def test_predictions_show_the_first_images_and_the_most_confident_errors() -> No
 
 def test_predictions_without_an_error() -> None:
     figure = panel()
-    plot.draw_predictions(figure, np.zeros((784, 3)), predictions([1, 2, 3], [1, 2, 3], [0.9, 0.9, 0.9]), FORM)
+    plot.draw_predictions(figure, np.zeros((784, 3)), condensed([1, 2, 3], [1, 2, 3], [0.9, 0.9, 0.9]), FORM)
     assert [axes.get_title() for axes in figure.axes] == ["The first 3 images", "No errors"]
     assert [len(axes.images) for axes in figure.axes] == [3, 0]
 

@@ -86,6 +86,31 @@ def test_an_example_is_a_contiguous_column() -> None:
     assert (X.min(), X.max()) == (0, 1)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_split_written_in_blocks_has_the_bytes_of_one_written_whole(
+    transposed: bool, real: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch, write_parameters: WriteParameters
+) -> None:
+    changes: dict[str, Any] = {
+        "images": 101,
+        "held_out": 1,
+        "validation": 0.1,
+    }  # a part of a single image, and parts of no whole block
+    write_parameters(real, {f"splits.kaggle.{k}": v for k, v in changes.items()} | {"data.transposed": transposed})
+    monkeypatch.setattr("stages.preprocess.BLOCK", 7)
+    monkeypatch.setattr("stages.shared.mnist._BLOCK", 1_000)
+    preprocess("kaggle")
+    images = digits[0].reshape(-1, 28, 28)
+    rows = (images.swapaxes(1, 2) if transposed else images).reshape(-1, 784)
+    split = Split(source="data/raw", seed=0, **changes)
+    parts = choose_parts(split, TRAINING, None, np.random.default_rng(0)) | {"test": np.arange(TRAINING, len(rows))}
+    for part, chosen in parts.items():
+        whole: dict[str, Any] = {"X": (rows[chosen] / np.float32(255)).T, "y": digits[1][chosen]}
+        for name, array in whole.items():
+            np.save("whole.npy", array)
+            assert files("kaggle")[f"{name}_{part}.npy"] == Path("whole.npy").read_bytes(), (name, part)
+    assert len(files("kaggle")) == 9
+
+
 @pytest.mark.usefixtures("real")
 def test_a_folder_has_files_for_its_parts_and_a_description() -> None:
     preprocess("standard")
@@ -253,7 +278,7 @@ def test_a_split_without_an_image_to_train_on_is_an_error(
     write_parameters(real, changes)
     with pytest.raises(UserError, match=r"splits\.kaggle: no image is left to train on"):
         preprocess("kaggle")
-    assert not Path("data/splits").exists()
+    assert not any(Path("data/splits").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -299,4 +324,4 @@ def test_bad_input_ends_the_program_with_one_message(digits: Digits, idx: Callab
     assert process.returncode == 1
     assert process.stderr.startswith(f"error: {raw / FILES[0]}: not a whole gzip file")
     assert "Traceback" not in process.stderr
-    assert not Path("data/splits").exists()
+    assert not any(Path("data/splits").iterdir())

@@ -11,6 +11,7 @@ from stages.fetch import fetch
 from stages.nn.training import evaluate
 from stages.preprocess import preprocess
 from stages.shared import checkpoints, models, splits
+from stages.shared.artifacts import read_array
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
 from stages.shared.schema import load_data
@@ -79,6 +80,22 @@ def test_no_byte_depends_on_the_number_of_threads(
         train("w3-relu-10")
         found.append([path.read_bytes() for path in OUTPUTS])
     assert found[0] == found[1] == found[2]
+
+
+def test_a_map_of_the_images_changes_no_byte(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared({"splits.kaggle.validation": 0.2, f"{MODEL}.batch_size": 32, f"{MODEL}.window": 100})
+    maps = []
+
+    def held(path: Path, shape: Any, dtype: Any, mapped: bool = False) -> Any:
+        maps.append(mapped)
+        return read_array(path, shape, dtype)
+
+    train("w3-relu-10")
+    first = [path.read_bytes() for path in OUTPUTS]
+    monkeypatch.setattr(splits, "read_array", held)
+    train("w3-relu-10")
+    assert maps.count(True) == 2
+    assert [path.read_bytes() for path in OUTPUTS] == first
 
 
 def test_a_record_is_made_after_every_so_many_updates_and_the_last(prepared: Prepare) -> None:

@@ -102,7 +102,7 @@ def scaled(image: Image.Image, shape: tuple[int, int, int]) -> Array:
 def from_test_part(split: str, index: int, form: Form = FORM) -> Sample:
     """Return an image of the test part of a split; raise UserError if there is none with this index."""
     splits.require_form(split, form)
-    X, y = splits.require_part(split, "test")
+    X, y = splits.require_part(split, "test", mapped=True)
     if not 0 <= index < len(y):
         raise UserError(f"--test-index {index}: the test part of {split} has the images 0 to {len(y) - 1}")
     x = X[:, index]

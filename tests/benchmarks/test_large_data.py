@@ -1,96 +1,73 @@
 import json
 import sys
-import tracemalloc
-from collections.abc import Callable, Mapping
+import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks import large_data
-from stages.fetch import fetch
-from stages.preprocess import preprocess
+from stages.shared import parameters
 from stages.shared.errors import UserError
-from stages.shared.schema import load_data
-from stages.shared.splits import require_part
-
-M = 12_345
+from stages.shared.mnist import FILES, RAW, read_csv, read_idx
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("images")
-    large_data.make_images(folder, M, np.random.default_rng(0))
-    return folder
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def test_each_image_is_contiguous_and_shows_its_class(folder: Path) -> None:
-    X, y = np.load(folder / "X.npy"), np.load(folder / "y.npy")
-    assert (X.dtype, X.shape, y.dtype, y.shape) == (np.uint8, (784, M), np.uint8, (M,))
-    assert X.flags.f_contiguous
-    assert X.max() > 128
-    means = np.stack([X[:, y == k].mean(axis=1) for k in range(10)], axis=1)
-    nearest = np.square(X[:, :100, np.newaxis] - means[:, np.newaxis]).sum(axis=0).argmin(axis=1)
-    assert np.array_equal(nearest, y[:100])
+def test_the_sources_hold_images_that_show_their_class(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_data, "TEST", 100)
+    monkeypatch.setattr(large_data, "BLOCK", 500)
+    large_data.write_sources(1_234)
+    images, labels = read_idx(RAW / FILES[0], RAW / FILES[1])
+    assert images.shape == (1_234, 28, 28, 1)
+    X = images.reshape(len(images), -1).astype(float)
+    means = np.stack([X[labels == k].mean(axis=0) for k in range(10)])
+    nearest = np.square(X[:100, np.newaxis] - means).sum(axis=2).argmin(axis=1)
+    assert np.array_equal(nearest, labels[:100])
+    assert len(read_idx(RAW / FILES[2], RAW / FILES[3])[1]) == 100
+    from_csv = read_csv(folder / "own/train.csv")
+    assert np.bincount(from_csv[1], minlength=10).min() > 0
+    assert from_csv[0].shape == (411, 28, 28, 1)
 
 
-def test_the_system_is_told_not_to_keep_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    advice: list[tuple[int, ...]] = []
-    monkeypatch.setattr("os.POSIX_FADV_DONTNEED", 4, raising=False)
-    monkeypatch.setattr("os.posix_fadvise", lambda _, *arguments: advice.append(arguments), raising=False)
-    large_data.make_images(tmp_path, 10, np.random.default_rng(0))
-    assert advice == [(0, 0, 4)]
+@pytest.mark.usefixtures("folder")
+def test_the_parameters_are_valid() -> None:
+    large_data.write_parameters(1_000)
+    models = parameters.load().models
+    assert (models["streamed"].window, models["memory"].window) == (60_000, None)
 
 
-def test_the_windows_hold_each_image_once_with_its_label_in_another_order(folder: Path) -> None:
-    X, y = np.load(folder / "X.npy"), np.load(folder / "y.npy")
-    starts = []
-    for images, labels in large_data.windows(folder, 1_000, np.random.default_rng(1)):
-        assert images.dtype == np.float32
-        assert images.flags.f_contiguous
-        pixels = np.rint(255 * images).astype(np.uint8)
-        assert np.array_equal(images, pixels / np.float32(255))
-        starts.append(int(np.flatnonzero((X == pixels[:, :1]).all(axis=0))[0]))
-        assert np.array_equal(pixels, X[:, starts[-1] : starts[-1] + 1_000])
-        assert np.array_equal(labels, y[starts[-1] : starts[-1] + 1_000])
-    assert sorted(starts) == list(range(0, M, 1_000))
-    assert starts != sorted(starts)
+def test_the_peak_is_that_of_memory_that_a_stage_gave_back(folder: Path) -> None:
+    def stage(name: str) -> None:
+        held = np.ones(25_000_000)
+        time.sleep(0.2)
+        del held
+
+    small = large_data.watched(lambda _: time.sleep(0.2), "m", folder)["peak_anonymous_megabytes"]
+    assert 190 < large_data.watched(stage, "m", folder)["peak_anonymous_megabytes"] - small < 220
 
 
-def test_the_memory_is_that_of_a_window(folder: Path) -> None:
-    window = 4 * 784 * 1_000
-    tracemalloc.start()
-    for _ in large_data.windows(folder, 1_000, np.random.default_rng(1)):
-        pass
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert window < peak < 1.2 * window
-    assert (folder / "X.npy").stat().st_size > 3 * window
-
-
-def test_too_little_space_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"need 784000\.5 GB of disk, .* --folder, or fewer images with --images"):
-        large_data.make_images(tmp_path, 10**12, np.random.default_rng(0))
-    assert list(tmp_path.iterdir()) == []
+def test_too_little_space_is_an_error_before_anything_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["large_data", "--images", str(10**12), "--folder", str(folder)])
+    with pytest.raises(UserError, match=r"need 10976000\.0 GB of disk, .* --folder, or fewer images with --images"):
+        large_data.main()
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_both_trainings_are_measured_and_the_images_removed(
-    project: Path,
-    mirror: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    write_parameters: Callable[[Path, Mapping[str, Any]], None],
-) -> None:
-    fetch(load_data(), str(mirror))
-    preprocess("standard")
-    (project / "images").mkdir()
-    monkeypatch.setattr(sys, "argv", ["large_data", "--images", "61000", "--folder", "images"])
+def test_all_stages_are_measured_and_the_images_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "images").mkdir()
+    (folder / "benchmarks").mkdir()
+    monkeypatch.setattr(sys, "argv", ["large_data", "--images", "6100", "--folder", "images"])
+    monkeypatch.setattr(large_data, "WINDOW", 1_000)
+    monkeypatch.setattr(large_data, "TEST", 100)
     large_data.main()
-    results = json.loads((project / "benchmarks/large_data.json").read_text())
-    assert results["streamed"]["images"] == 61_000
-    assert results["in memory, after"]["images"] == 10 * len(require_part("standard", "train")[1])
-    assert results["streamed"]["accuracy_of_last_part"] > 0.99
-    assert results["streamed"]["peak_megabytes"] > 50
+    results = json.loads((folder / "benchmarks/large_data.json").read_text())
+    assert [row["images"] for row in results["stages"].values()] == [6_100, 2_033, 6_100, 6_100, 6_100, 6_200, 6_200]
+    assert all(50 < row["peak_anonymous_megabytes"] < 500 for row in results["stages"].values())
     assert results["ratio"] > 0
-    assert list((project / "images").iterdir()) == []
+    assert list((folder / "images").iterdir()) == []

@@ -330,21 +330,20 @@ def test_machine(measured: Path) -> None:
 
 def test_more_images_than_memory(folder: Path) -> None:
     assert results.large_data().startswith("`benchmarks/large_data.json` is not there yet; `python -m benchmarks.")
-    passed = {"images": 600000, "microseconds_per_image": 4.98, "accuracy_of_last_part": 0.9, "peak_megabytes": 261}
-    content = {"in memory, before": passed, "streamed": {**passed, "images": 2000000}, "in memory, after": passed}
-    write(folder / "benchmarks/large_data.json", {**content, "window": 60000, "ratio": 1.17})
+    passed = {"images": 600000, "microseconds_per_image": 4.98, "peak_anonymous_megabytes": 261}
+    stages = {"train, in memory": passed, "train, streamed": {**passed, "images": 2000000}}
+    write(folder / "benchmarks/large_data.json", {"stages": stages, "window": 60000, "ratio": 1.17})
     text = results.large_data()
     assert rows(text)[2:] == [
-        ["in memory, before", "600,000", "4.98 µs", "261 MB"],
-        ["streamed", "2,000,000", "4.98 µs", "261 MB"],
-        ["in memory, after", "600,000", "4.98 µs", "261 MB"],
+        ["train, in memory", "600,000", "4.98 µs", "261 MB"],
+        ["train, streamed", "2,000,000", "4.98 µs", "261 MB"],
     ]
     assert text.endswith("A window has 60,000 images. Streamed / in memory is 1.17.")
 
 
 def test_the_measurements_of_the_project_on_many_images_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    assert len(rows(results.large_data())) == 5
+    assert len(rows(results.large_data())) > 3
 
 
 @pytest.mark.parametrize(

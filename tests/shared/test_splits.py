@@ -42,6 +42,14 @@ def test_a_part_comes_back(folder: Path) -> None:
     assert np.array_equal(X[y, np.arange(M)], [X[label, column] for column, label in enumerate([0, 1, 9, 3, 4])])
 
 
+def test_a_part_can_be_a_map_of_its_file(folder: Path) -> None:
+    X, _ = splits.require_part("small", "train", mapped=True)
+    assert np.array_equal(X, np.load(folder / "X_train.npy"))
+    assert X.flags.f_contiguous
+    assert not X.flags.writeable
+    assert isinstance(X.base, np.memmap)
+
+
 @pytest.mark.usefixtures("folder")
 def test_an_empty_part_is_none() -> None:
     assert splits.load_part("small", "test") is None
@@ -115,13 +123,17 @@ def test_a_foreign_description_is_an_error(changes: dict[str, Any], folder: Path
         splits.load_description("small")
 
 
+@pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 1.5])
-def test_pixels_outside_of_their_range_are_an_error(value: float, folder: Path) -> None:
+def test_pixels_outside_of_their_range_are_an_error(
+    value: float, mapped: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splits, "BLOCK", 2)
     X = np.load(folder / "X_train.npy")
-    X[3, 1] = value
+    X[3, M - 1] = value
     np.save(folder / "X_train.npy", X)
     with pytest.raises(UserError, match=r"X_train\.npy: has values outside of \[0, 1\]; delete it and run `dvc repro`"):
-        splits.load_part("small", "train")
+        splits.load_part("small", "train", mapped)
 
 
 def test_who_needs_a_few_images_alone_maps_them_and_does_not_read_all(folder: Path) -> None:
