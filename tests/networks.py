@@ -51,7 +51,7 @@ def network_of(*layers: Layer) -> Network:
 
 
 def by_input(layer: Layer, dY: Array) -> Array:
-    """Return dX, after a forward pass; the gradients by the parameters are set."""
+    """Return dX, after a forward pass, and set the gradients by the parameters."""
     dX = layer.backward(dY)
     assert dX is not None
     return dX

@@ -106,6 +106,11 @@ def test_uses_its_memory_again() -> None:
             "^size is 3: max_pooling of size 3 and stride 3 gets 8 x 8; sizes that fit are 2, 5, 8$",
         ),
         (
+            (4, 4, 1),
+            {"size": 6, "stride": 2},
+            "^size is 6: max_pooling of size 6 and stride 2 gets 4 x 4; sizes that fit are 2, 4$",
+        ),
+        (
             (8, 8, 1),
             {"size": 3, "stride": 2},
             "^size is 3: max_pooling of size 3 and stride 2 gets 8 x 8; sizes that fit are 2, 4, 6, 8$",
