@@ -1,11 +1,38 @@
 """Convolution: the affine layer of the patches of an image, Z = W P + b."""
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from stages.nn.arrays import Array, reuse
 from stages.nn.images import Square, columns_of, image_shape, images_of
 from stages.nn.layer import Count, Layer, Margin, OptionError, Shape, Start
+
+
+def patches(images: Array, square: Square, memory: Array | None = None) -> Array:
+    """Return P, of shape (size size channels, m height width): a column is what the square covers at one place.
+
+    Parameters
+    ----------
+    images : ndarray of shape (m, rows, columns, channels)
+        With their padding, if any.
+    square : Square
+        With its places.
+    memory : ndarray, optional
+        To be overwritten, if it is as P.
+    """
+    size, stride, (m, _, _, channels) = square.size, square.stride, images.shape
+    places, entries = (m, square.height, square.width), (size, size, channels)
+    windows = sliding_window_view(images, (size, size), axis=(1, 2))[:, ::stride, ::stride]
+    shape = math.prod(entries), math.prod(places)
+    if channels == 1:  # what lies side by side in an image goes on for longer from place to place than in a patch
+        P = reuse(memory, shape, images.dtype)
+        P.reshape(*entries, *places)[...] = windows.transpose(4, 5, 3, 0, 1, 2)
+        return P
+    P = reuse(None if memory is None else memory.T, shape[::-1], images.dtype)
+    P.reshape(*places, *entries)[...] = windows.transpose(0, 1, 2, 4, 5, 3)
+    return P.T
 
 
 class Convolution(Layer):
@@ -53,7 +80,6 @@ class Convolution(Layer):
         self.parameters = start.draw(filters, size**2 * channels, outputs)
         self._input_shape, self._padding = shape, padding
         self._padded: Array | None = None
-        self._patches: Array | None = None
         self._P: Array | None = None
         self._Z: Array | None = None
         self._dX: Array | None = None
@@ -62,7 +88,7 @@ class Convolution(Layer):
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W P + b, of shape (height width filters, m), for X of shape (height width channels, m)."""
         W, b = self.parameters.values()
-        self._P = self._patches_of(self._with_padding(images_of(X, self._input_shape)))
+        self._P = patches(self._with_padding(images_of(X, self._input_shape)), self._square, self._P)
         self._Z = reuse(self._Z, (X.shape[1], *self.shape), X.dtype)
         Z = self._Z.reshape(-1, len(W)).T
         np.matmul(W, self._P, out=Z)
@@ -75,12 +101,21 @@ class Convolution(Layer):
         dX is Wᵀ dZ, the gradient by the patches, added up at the entries of the images that the patches are copies of.
         """
         assert self._P is not None, "forward comes first"
-        m, filters = dZ.shape[1], self.shape[2]
-        dZ = images_of(dZ, self.shape).reshape(-1, filters).T
+        W, m = self.parameters["W"], dZ.shape[1]
+        dZ = images_of(dZ, self.shape).reshape(-1, len(W)).T
         by_parameters = (self._P @ dZ.T).T, dZ @ np.ones((dZ.shape[1], 1), dZ.dtype)  # this order is the faster one
         for gradient, here in zip(self.gradients.values(), by_parameters, strict=True):
             gradient[...] = gradient + here if add else here
-        return self._by_input(dZ, m) if dX else None
+        if not dX:
+            return None
+        self._dX = reuse(self._dX, self._shape_of_padded(m), dZ.dtype)
+        self._dX[...] = 0
+        self._product = reuse(self._product, (dZ.shape[1], self._input_shape[2]), dZ.dtype)
+        W_by_entry = W.reshape(len(W), -1, self._input_shape[2]).swapaxes(0, 1).copy()
+        for W_entry, dX_entry in zip(W_by_entry, self._square.entries(self._dX), strict=True):
+            np.matmul(dZ.T, W_entry, out=self._product)
+            dX_entry[...] += self._product.reshape(dX_entry.shape)
+        return columns_of(self._inner(self._dX))
 
     def pictures(self) -> Array | None:
         """Return the filters, if they are pictures: of an image in gray or in color."""
@@ -105,28 +140,3 @@ class Convolution(Layer):
         self._padded[...] = 0
         self._inner(self._padded)[...] = images
         return self._padded
-
-    def _patches_of(self, images: Array) -> Array:
-        """Return P, of shape (size size channels, m height width): a column is what the square covers at a place."""
-        size, stride, channels = self._square.size, self._square.stride, images.shape[3]
-        windows = sliding_window_view(images, (size, size), axis=(1, 2))[:, ::stride, ::stride]
-        places, entries = windows.shape[:3], (size, size, channels)
-        if channels == 1:  # what lies side by side in an image goes on for longer from place to place than in a patch
-            self._patches = reuse(self._patches, (*entries, *places), images.dtype)
-            self._patches[...] = windows.transpose(4, 5, 3, 0, 1, 2)
-            return self._patches.reshape(size**2 * channels, -1)
-        self._patches = reuse(self._patches, (*places, *entries), images.dtype)
-        self._patches[...] = windows.transpose(0, 1, 2, 4, 5, 3)
-        return self._patches.reshape(-1, size**2 * channels).T
-
-    def _by_input(self, dZ: Array, m: int) -> Array:
-        """Return dX, of shape (features, m), from dZ of shape (filters, m height width)."""
-        W, channels = self.parameters["W"], self._input_shape[2]
-        W_by_entry = W.reshape(len(W), -1, channels).swapaxes(0, 1).copy()
-        self._dX = reuse(self._dX, self._shape_of_padded(m), dZ.dtype)
-        self._dX[...] = 0
-        self._product = reuse(self._product, (dZ.shape[1], channels), dZ.dtype)
-        for W_entry, dX_entry in zip(W_by_entry, self._square.entries(self._dX), strict=True):
-            np.matmul(dZ.T, W_entry, out=self._product)
-            dX_entry[...] += self._product.reshape(dX_entry.shape)
-        return columns_of(self._inner(self._dX))
