@@ -17,6 +17,7 @@ Shape = tuple[int, ...]  # of one example: (784,), or (height, width, channels)
 
 # What options of layers may be; the schema of params.yaml is made from these.
 Count = Annotated[int, "at least 1"]
+Margin = Annotated[int, "at least 0"]
 Share = Annotated[float, "at least 0 and below 1"]
 
 

@@ -1,8 +1,11 @@
 """The layers by the names that they have in params.yaml: the only place that knows all of them."""
 
 from stages.nn.affine import Affine
+from stages.nn.average_pooling import AveragePooling
+from stages.nn.convolution import Convolution
 from stages.nn.dropout import Dropout
 from stages.nn.layer import Layer
+from stages.nn.max_pooling import MaxPooling
 from stages.nn.relu import ReLU
 from stages.nn.sigmoid import Sigmoid
 from stages.nn.tanh import Tanh
@@ -13,4 +16,7 @@ LAYERS: dict[str, type[Layer]] = {
     "tanh": Tanh,
     "sigmoid": Sigmoid,
     "dropout": Dropout,
+    "convolution": Convolution,
+    "max_pooling": MaxPooling,
+    "average_pooling": AveragePooling,
 }

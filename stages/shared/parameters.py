@@ -16,12 +16,25 @@ from pydantic import (
 )
 
 from stages.nn.initializers import INITIALIZERS, He, Initializer
-from stages.nn.layer import Count, Layer, Maker, Shape, Share, Start
+from stages.nn.layer import Count, Layer, Maker, Margin, Shape, Share, Start
 from stages.nn.layer_table import LAYERS
 from stages.nn.optimizers import OPTIMIZERS, GradientDescent, Optimizer
 from stages.nn.schedules import SCHEDULES, Constant, Schedule
 from stages.shared.errors import run
-from stages.shared.schema import PATH, Data, Fraction, Positive, Reproduce, Section, Seed, Split, read, row, validate
+from stages.shared.schema import (
+    PATH,
+    Data,
+    Fraction,
+    NotNegative,
+    Positive,
+    Reproduce,
+    Section,
+    Seed,
+    Split,
+    read,
+    row,
+    validate,
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,7 @@ def _as_map(row: LayerRow) -> dict[str, Any]:
 
 
 Layers = Annotated[list[Annotated[LayerRow, PlainValidator(_layer_row), PlainSerializer(_as_map)]], Field(min_length=1)]
-LIMITED: dict[Any, Any] = {Count: Positive, Share: Fraction, Sequence[Maker]: Layers}
+LIMITED: dict[Any, Any] = {Count: Positive, Margin: NotNegative, Share: Fraction, Sequence[Maker]: Layers}
 
 
 def _name(name: str) -> str:

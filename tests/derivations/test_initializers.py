@@ -9,13 +9,14 @@ import sympy
 
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
+from stages.nn.convolution import Convolution
 from stages.nn.initializers import Glorot, He, Initializer, Normal, Uniform
 from stages.nn.layer import Start
 from stages.nn.optimizers import OPTIMIZERS
 from stages.nn.relu import relu, relu_backward
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer
-from tests.networks import Convolution, build
+from tests.networks import build
 
 
 def within_errors(sample: Array, expected: float) -> bool:

@@ -9,14 +9,18 @@ import pytest
 from autograd import grad
 
 from stages.nn.arrays import Array, Labels
+from stages.nn.average_pooling import AveragePooling
+from stages.nn.convolution import Convolution
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.dropout import Dropout
 from stages.nn.entrywise import Entrywise
+from stages.nn.images import columns_of, images_of
 from stages.nn.initializers import Uniform
 from stages.nn.layer import Start
 from stages.nn.layer_table import LAYERS
+from stages.nn.max_pooling import MaxPooling
 from stages.nn.softmax import softmax, softmax_backward
-from tests.networks import affine, build
+from tests.networks import affine, build, by_input
 
 PLAIN: dict[str | None, Callable[[Any], Any]] = {
     "relu": lambda Z: anp.maximum(Z, 0),
@@ -53,6 +57,55 @@ def test_affine(rng: np.random.Generator) -> None:
     close(layer.gradients["W"], dW)
     close(layer.gradients["b"], db)
     close(ours, dX)
+
+
+def shifted(images: Any, size: int, stride: int) -> list[Any]:
+    """Return what each entry of a square sees of images, row by row."""
+    height, width = ((side - size) // stride + 1 for side in images.shape[1:3])
+    return [
+        images[:, i : i + stride * height : stride, j : j + stride * width : stride]
+        for i in range(size)
+        for j in range(size)
+    ]
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), [(3, 1, 0), (2, 1, 1), (3, 2, 1), (1, 3, 0)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_convolution(size: int, stride: int, padding: int, channels: int, rng: np.random.Generator) -> None:
+    shape, start = (7, 6, channels), Start(rng, Uniform(-1, 1), np.float64)
+    layer = Convolution(shape, start, filters=4, size=size, stride=stride, padding=padding)
+    W, b = layer.parameters.values()
+    X = rng.normal(size=(42 * channels, 5))
+    images, around = images_of(X, shape), [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+    dZ = images_of(rng.normal(size=layer.forward(X).shape), layer.shape)
+
+    def plain(theta: Any) -> Any:
+        entries = zip(shifted(anp.pad(theta[2], around, "constant"), size, stride), range(size**2), strict=True)
+        Z = sum(anp.dot(seen, theta[0].reshape(4, size**2, channels)[:, entry].T) for seen, entry in entries)
+        return anp.sum(dZ * (Z + theta[1][:, 0]))
+
+    ours = by_input(layer, columns_of(dZ))
+    dW, db, dX = grad(plain)((W, b, images))
+    close(layer.gradients["W"], dW)
+    close(layer.gradients["b"], db)
+    np.testing.assert_allclose(ours, columns_of(dX), rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 3), (2, 1), (4, 2)])
+def test_max_pooling(size: int, stride: int, rng: np.random.Generator) -> None:
+    shape, X = (6, 6, 2), rng.normal(size=(72, 5))
+    layer = MaxPooling(shape, Start(rng), size=size, stride=stride)
+    dY = images_of(rng.normal(size=layer.forward(X).shape), layer.shape)
+    plain = grad(lambda images: anp.sum(dY * anp.max(anp.array(shifted(images, size, stride)), axis=0)))
+    np.testing.assert_allclose(by_input(layer, columns_of(dY)), columns_of(plain(images_of(X, shape))), rtol=1e-13)
+
+
+def test_average_pooling(rng: np.random.Generator) -> None:
+    shape, X = (6, 4, 2), rng.normal(size=(48, 5))
+    layer = AveragePooling(shape, Start(rng), size=2)
+    dY = images_of(rng.normal(size=layer.forward(X).shape), layer.shape)
+    plain = grad(lambda images: anp.sum(dY * anp.mean(anp.array(shifted(images, 2, 2)), axis=0)))
+    np.testing.assert_allclose(by_input(layer, columns_of(dY)), columns_of(plain(images_of(X, shape))), rtol=1e-13)
 
 
 @pytest.mark.parametrize("name", [name for name, kind in LAYERS.items() if issubclass(kind, Entrywise)])

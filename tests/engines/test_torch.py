@@ -1,21 +1,28 @@
 """The gradients against PyTorch's autograd, and whole training runs against its optimizers and schedulers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
+from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
+from stages.nn.average_pooling import AveragePooling
 from stages.nn.batches import epoch_batches
+from stages.nn.convolution import Convolution
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.dropout import Dropout
 from stages.nn.entrywise import Entrywise
+from stages.nn.images import images_of
 from stages.nn.initializers import Uniform
-from stages.nn.layer import Start
+from stages.nn.layer import Maker, Shape, Start
 from stages.nn.layer_table import LAYERS
+from stages.nn.max_pooling import MaxPooling
 from stages.nn.network import Network
 from stages.nn.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, Nesterov, Optimizer, RMSProp
+from stages.nn.relu import ReLU
 from stages.nn.schedules import SCHEDULES, Constant, Cosine, Schedule, Steps
 from stages.nn.softmax import softmax, softmax_backward
 from stages.nn.training import Trainer, fit
@@ -63,6 +70,70 @@ def test_affine(rng: np.random.Generator) -> None:
     close(layer.backward(dZ), Xt)
     close(layer.gradients["W"], Wt)
     close(layer.gradients["b"], bt)
+
+
+def as_torch(images: Array, shape: Shape) -> Any:
+    """Return the columns of a matrix as PyTorch has images: (m, channels, height, width)."""
+    return leaf(np.moveaxis(images_of(images, shape), 3, 1))
+
+
+def close_images(ours: Array | None, theirs: Any) -> None:
+    """Check that two gradients by images agree to rounding."""
+    assert ours is not None
+    found = np.moveaxis(theirs.grad.numpy(), 1, 3).reshape(ours.shape[1], -1).T
+    np.testing.assert_allclose(ours, found, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), [(3, 1, 0), (2, 1, 1), (3, 2, 0), (3, 2, 1), (1, 3, 0)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_convolution(size: int, stride: int, padding: int, channels: int, rng: np.random.Generator) -> None:
+    shape, filters = (7, 6, channels), 4
+    start = Start(rng, Uniform(-1, 1), np.float64)
+    layer = Convolution(shape, start, filters=filters, size=size, stride=stride, padding=padding)
+    W, b = layer.parameters.values()
+    X = rng.normal(size=(42 * channels, 5))
+    Xt, bt, Wt = as_torch(X, shape), leaf(b), leaf(W)
+    kernels = Wt.reshape(filters, size, size, channels).permute(0, 3, 1, 2)
+    Zt = functional.conv2d(Xt, kernels, bt[:, 0], stride, padding)
+    Z = layer.forward(X)
+    np.testing.assert_allclose(
+        images_of(Z, layer.shape), Zt.permute(0, 2, 3, 1).detach().numpy(), rtol=1e-10, atol=1e-13
+    )
+    dZ = rng.normal(size=Z.shape)
+    Zt.backward(as_torch(dZ, layer.shape).detach())
+    close_images(layer.backward(dZ), Xt)
+    close(layer.gradients["W"], Wt)
+    close(layer.gradients["b"], bt)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 3), (2, 1), (4, 2)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_max_pooling(size: int, stride: int, ties: bool, rng: np.random.Generator) -> None:
+    shape = (6, 6, 3)
+    layer = MaxPooling(shape, Start(rng), size=size, stride=stride)
+    X = rng.integers(3, size=(108, 5)).astype(float) if ties else rng.normal(size=(108, 5))
+    Xt = as_torch(X, shape)
+    Yt = functional.max_pool2d(Xt, size, stride)
+    Y = layer.forward(X)
+    np.testing.assert_array_equal(images_of(Y, layer.shape), Yt.permute(0, 2, 3, 1).detach().numpy())
+    dY = rng.normal(size=Y.shape)
+    Yt.backward(as_torch(dY, layer.shape).detach())
+    close_images(layer.backward(dY), Xt)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6])
+def test_average_pooling(size: int, rng: np.random.Generator) -> None:
+    shape = (6, 6, 3)
+    layer, X = AveragePooling(shape, Start(rng), size=size), rng.normal(size=(108, 5))
+    Xt = as_torch(X, shape)
+    Yt = functional.avg_pool2d(Xt, size)
+    Y = layer.forward(X)
+    np.testing.assert_allclose(
+        images_of(Y, layer.shape), Yt.permute(0, 2, 3, 1).detach().numpy(), rtol=1e-12, atol=1e-14
+    )
+    dY = rng.normal(size=Y.shape)
+    Yt.backward(as_torch(dY, layer.shape).detach())
+    close_images(layer.backward(dY), Xt)
 
 
 @pytest.mark.parametrize("name", THEIRS)
@@ -230,6 +301,35 @@ def test_a_run_of_mini_batches(optimizer: str) -> None:
     expected = train_in_torch(network, batches[:UPDATES], theirs, SCHEDULERS["constant"][1], 0.1)
     list(fit(Trainer(network, ours, RATE, Constant(), UPDATES, 0.1), X, y, size, np.random.default_rng(1)))
     assert_follows(network, start, expected)
+
+
+def convolutional_logits(theta: list[Any], X: Array) -> Any:
+    """Return the logits of the network below of these parameters, in PyTorch, (examples, classes)."""
+    A = torch.tensor(np.moveaxis(images_of(X, (8, 8, 1)), 3, 1))
+    A = torch.relu(functional.conv2d(A, theta[0].reshape(4, 3, 3, 1).permute(0, 3, 1, 2), theta[1][:, 0]))
+    A = functional.max_pool2d(A, 2)
+    A = torch.relu(functional.conv2d(A, theta[2].reshape(5, 3, 3, 4).permute(0, 3, 1, 2), theta[3][:, 0], 1, 1))
+    A = functional.avg_pool2d(A, 3).permute(0, 2, 3, 1).flatten(1)
+    return functional.linear(A, theta[4], theta[5][:, 0])
+
+
+def test_a_run_of_a_convolutional_network(rng: np.random.Generator) -> None:
+    layers: list[Maker] = [
+        *(partial(Convolution, filters=4, size=3), ReLU, partial(MaxPooling, size=2)),
+        *(partial(Convolution, filters=5, size=3, padding=1), ReLU, partial(AveragePooling, size=3)),
+        partial(Affine, units=CLASSES),
+    ]
+    network = Network((8, 8, 1), Start(rng, Uniform(-0.5, 0.5), np.float64), layers=layers)
+    X, y = np.asfortranarray(rng.normal(size=(64, EXAMPLES))), rng.integers(CLASSES, size=EXAMPLES)
+    start = {name: array.copy() for name, array in network.parameters.items()}
+    theta = [leaf(array) for array in network.parameters.values()]
+    optimizer = PAIRS["adam"][1]([{"params": theta}])
+    for _ in range(UPDATES):
+        optimizer.zero_grad()
+        functional.cross_entropy(convolutional_logits(theta, X), torch.tensor(y)).backward()
+        optimizer.step()
+    list(fit(Trainer(network, PAIRS["adam"][0], RATE, Constant(), UPDATES), X, y, None, np.random.default_rng(0)))
+    assert_follows(network, start, [tensor.detach().numpy() for tensor in theta])
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(RMSProp(), "RMSprop"), (Adam(), "Adam")])

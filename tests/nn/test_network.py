@@ -12,10 +12,11 @@ from stages.nn.dropout import Dropout
 from stages.nn.gradient_check import numeric_gradient, relative_error
 from stages.nn.initializers import He, Uniform
 from stages.nn.layer import Layer, Maker, OptionError, Shape, Start
+from stages.nn.max_pooling import MaxPooling
 from stages.nn.network import Network, perceptron
 from stages.nn.relu import ReLU
 from stages.nn.tanh import Tanh
-from tests.networks import BatchNormalization, MaxPooling, Residual, affine, build, network_of
+from tests.networks import BatchNormalization, Residual, affine, build, network_of
 
 FEATURES, CLASSES = 5, 4
 EXAMPLES = 7
@@ -181,7 +182,7 @@ def test_a_layer_is_told_the_shape_that_the_one_before_tells() -> None:
 
 def test_an_option_that_does_not_fit_is_named_by_its_place() -> None:
     pooling: Maker = partial(MaxPooling, size=2)
-    with pytest.raises(OptionError, match=r"^layers\.1\.size is 2: max_pooling of size 2 gets 7 x 7$"):
+    with pytest.raises(OptionError, match=r"^layers\.1\.size is 2: max_pooling of size 2 gets 7 x 7;"):
         Network((14, 14, 1), START, layers=[pooling, pooling])
     with pytest.raises(OptionError, match=r"^layers\.0\.layers\.1\.size is 2"):
         Network((14, 14, 1), START, layers=[partial(Residual, layers=[pooling, pooling])])

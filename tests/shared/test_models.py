@@ -11,7 +11,7 @@ from stages.shared import models
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
 from stages.shared.parameters import Model
-from tests.networks import FURTHER, MaxPooling, layer_rows
+from tests.networks import FURTHER, layer_rows
 
 ROW = Model.model_validate(
     {"split": "standard", "layers": layer_rows(4), "learning_rate": 0.5, "epochs": 3, "batch_size": 10, "seed": 1}
@@ -72,14 +72,13 @@ def test_the_layers_of_the_row_are_built() -> None:
         ),
         (
             [{"name": "max_pooling", "size": 2}] * 3 + [{"name": "affine"}],
-            r"layers\.2\.size is 2: max_pooling of size 2 gets 7 x 7",
+            r"layers\.2\.size is 2: max_pooling of size 2 gets 7 x 7; sizes that fit are 1, 7",
         ),
     ],
 )
 def test_layers_that_do_not_fit_are_named(
     layers: list[dict[str, Any]], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(LAYERS, "max_pooling", MaxPooling)
     with pytest.raises(UserError, match=rf"^params\.yaml: models\.m\.{message}$"):
         network_of(row_of(layers))
 

@@ -67,6 +67,17 @@ def test_keys_that_may_be_left_out_have_their_defaults() -> None:
         ("layers", [{"name": "dropout"}], r"layers\.0\.rate is missing"),
         ("layers", [{"name": "dropout", "rate": 1}], r"layers\.0\.rate is 1: should be less than 1"),
         ("layers", [{"name": "affine", "shape": [3]}], r"layers\.0\.shape is not a known key"),
+        ("layers", [{"name": "convolution"}], r"layers\.0\.filters is missing"),
+        (
+            "layers",
+            [{"name": "convolution", "filters": 2, "padding": -1}],
+            r"layers\.0\.padding is -1: should be greater than or equal to 0",
+        ),
+        (
+            "layers",
+            [{"name": "max_pooling", "size": 2, "stride": 0}],
+            r"layers\.0\.stride is 0: should be greater than or equal to 1",
+        ),
         ("optimizer", {"name": "adan"}, "must be a map whose key `name` is one of gradient-descent, momentum"),
         ("optimizer", "adam", "must be a map whose key `name`"),
         ("optimizer", {"name": "adam", "beta3": 0.9}, r"optimizer\.beta3 is not a known key"),
