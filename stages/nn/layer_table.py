@@ -1,9 +1,12 @@
 """The layers by the names that they have in params.yaml: the only place that knows all of them."""
 
 from stages.nn.affine import Affine
+from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.dropout import Dropout
 from stages.nn.layer import Layer
+from stages.nn.layer_normalization import LayerNormalization
 from stages.nn.relu import ReLU
+from stages.nn.residual import Residual
 from stages.nn.sigmoid import Sigmoid
 from stages.nn.tanh import Tanh
 
@@ -13,4 +16,7 @@ LAYERS: dict[str, type[Layer]] = {
     "tanh": Tanh,
     "sigmoid": Sigmoid,
     "dropout": Dropout,
+    "residual": Residual,
+    "batch_normalization": BatchNormalization,
+    "layer_normalization": LayerNormalization,
 }

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from stages.nn.arrays import Array, Labels
+from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.batches import epoch_batches
 from stages.nn.initializers import Uniform
 from stages.nn.layer import Start
@@ -17,7 +18,7 @@ from stages.nn.optimizers import Adam
 from stages.nn.parts import Alone, PartGenerator, Parts, Team, columns_of_part, loss_and_gradients
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer, fit
-from tests.networks import BatchNormalization, build, network_of
+from tests.networks import build, network_of
 
 FEATURES, CLASSES = 5, 4
 
@@ -169,7 +170,7 @@ def test_what_was_drawn_before_changes_nothing(drawn_before: int) -> None:
 
 
 def test_the_state_is_that_of_the_first_part() -> None:
-    layer = BatchNormalization((FEATURES,), Start(np.random.default_rng(0), dtype=np.float64), momentum=0.0)
+    layer = BatchNormalization((FEATURES,), Start(np.random.default_rng(0), dtype=np.float64), decay=0.0)
     net = network_of(layer)
     X, y = examples(11)
     Parts(net, 3).loss_and_gradients(X, y, None, 1)

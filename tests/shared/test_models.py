@@ -102,7 +102,7 @@ def test_a_network_of_any_layers_is_read_as_it_was_written(tmp_path: Path, monke
     models.save(tmp_path / "m.npz", network, row, FORM, "MNIST")
     loaded = models.load(tmp_path / "m.npz")
     assert loaded.row == row
-    assert loaded.network.state.keys() == {"3.mean", "3.var", "4.1.mean", "4.1.var"}
+    assert loaded.network.state.keys() == {"3.mean", "3.variance", "4.1.mean", "4.1.variance"}
     np.testing.assert_array_equal(loaded.network.forward(X), network.forward(X))
 
 
