@@ -1,7 +1,8 @@
 """Compare the gradients of the layers with those of reverse mode: `python -m tools.check_reverse_mode [MODEL]`.
 
-Each network of params.yaml is written a second time, in the operations of tools/reverse_mode.py, which knows none of the
-derivatives of the layers. Both compute the loss of a few random examples and its gradient by all parameters, in float64.
+Each network of params.yaml is written a second time, in the operations of tools/reverse_mode.py, which knows nothing of
+the derivatives of the layers. Both compute the loss of a few random examples and its gradient by all parameters, in
+float64.
 """
 
 import argparse
@@ -30,8 +31,8 @@ from stages.nn.tanh import Tanh
 from stages.shared.errors import UserError, run
 from stages.shared.mnist import FORM, Form
 from stages.shared.models import start_network
-from stages.shared.parameters import Model, load
-from stages.shared.schema import row
+from stages.shared.parameters import Model, load, load_model
+from tools.check_gradients import form_of
 from tools.reverse_mode import Node, arranged, entrywise, gradients, node, total, where
 
 SEED = 0
@@ -133,9 +134,7 @@ def output(layer: Layer, X: Node, theta: Nodes, rng: np.random.Generator) -> Nod
     """
     kind = type(layer)
     if kind not in FORMULAS:
-        raise UserError(
-            f"tools/check_reverse_mode.py: has no formula for {kind.__name__}; write it and add it to FORMULAS"
-        )
+        raise UserError(f"tools/check_reverse_mode.py: FORMULAS has none for {kind.__name__}; add what it computes")
     return FORMULAS[kind](layer, X, theta, rng)
 
 
@@ -191,11 +190,11 @@ def report(names: list[str]) -> None:
     UserError
         If there is no such model, or the gradients of one differ.
     """
-    models = load().models
     wrong = []
-    for name in names or models:
-        row({"models": models}, "models", name)
-        found = compare_at_random(name, models[name])
+    for name in names or load().models:
+        model = load_model(name)
+        form, _ = form_of(model.split)
+        found = compare_at_random(name, model, form)
         right = max(found.loss, found.gradient) < TOLERANCE
         wrong += [] if right else [name]
         print(

@@ -100,7 +100,8 @@ def _require_columns(row: Model, network: Network, m: int) -> None:
     largest = min(m, row.window or m)
     asked = min(row.batch_size or m, largest)
     sizes = (size for size in (*range(asked, largest + 1), *range(asked, 0, -1)) if fewest(size, row.parts) >= least)
-    parts = (parts for parts in range(row.parts, 0, -1) if fewest(row.batch_size, parts) >= least)
+    counts = (*range(row.parts, 0, -1), row.parts + 1)
+    parts = (parts for parts in counts if fewest(row.batch_size, parts) >= least)
     working = [f"{key}: {n}" for key, values in (("batch_size", sizes), ("parts", parts)) for n in islice(values, 1)]
     index, kind = next(
         (k, row.layers[k].name) for k, layer in enumerate(network.layers) if layer.least_columns == least

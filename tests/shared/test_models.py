@@ -1,10 +1,12 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from stages.nn.layer import OptionError
 from stages.nn.layer_table import LAYERS
 from stages.nn.network import Network
 from stages.shared import models
@@ -53,6 +55,42 @@ def test_epochs_become_updates_of_whole_batches() -> None:
     assert models.build_trainer(full, network, 101).updates == 3
     counted = full.model_copy(update={"epochs": None, "updates": 7})
     assert models.build_trainer(counted, network, 101).updates == 7
+
+
+NORMALIZED = row_of([{"name": "affine", "units": 4}, {"name": "batch_normalization"}, {"name": "affine"}])
+
+
+@pytest.mark.parametrize(
+    ("keys", "m", "message"),
+    [
+        (
+            {"batch_size": 10},
+            101,
+            r"is 10, .* 101 .* layers\.1 \(batch_normalization\) would get 1 .* at least 2; batch_size: 11 would do",
+        ),
+        ({"batch_size": 1}, 8, r"is 1, .* batch_size: 2 would do"),
+        ({"batch_size": 7}, 8, r"is 7, .* batch_size: 8 would do"),
+        ({"batch_size": 7, "window": 7}, 8, r"is 7, .* batch_size: 6 would do"),
+        ({"batch_size": 8, "parts": 5}, 80, r"is 8, with parts 5: .* batch_size: 10 or parts: 4 would do"),
+        ({"batch_size": 10, "parts": 8}, 100, r"is 10, with parts 8: .* batch_size: 20 or parts: 5 would do"),
+        ({"batch_size": None, "parts": 4}, 7, r"is null, with parts 4: .* parts: 3 would do"),
+        ({"batch_size": None}, 2049, r"is null, with parts 1: of 2049 .* batch_size: 2047 or parts: 2 would do"),
+        ({"batch_size": None}, 1, r"is null, with parts 1: .* more training images would do"),
+    ],
+)
+def test_a_batch_that_leaves_a_layer_too_few_columns_is_refused_with_what_works(
+    keys: dict[str, Any], m: int, message: str
+) -> None:
+    row = Model.model_validate(NORMALIZED.model_dump(mode="json") | keys)
+    with pytest.raises(OptionError, match=rf"^batch_size {message}$") as caught:
+        models.build_trainer(row, network_of(row), m)
+    for key, value in re.findall(r"(batch_size|parts): (\d+)", str(caught.value)):
+        models.build_trainer(row.model_copy(update={key: int(value)}), network_of(row), m)
+
+
+def test_images_have_places_enough_for_one_of_them_alone() -> None:
+    row = row_of([{"name": "batch_normalization"}, {"name": "affine"}])
+    models.build_trainer(row.model_copy(update={"batch_size": 1}), network_of(row), 3)
 
 
 def test_the_layers_of_the_row_are_built() -> None:
