@@ -12,7 +12,7 @@ import pytest
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.initializers import Uniform
-from stages.nn.layer import Layer, Start
+from stages.nn.layer import Layer, Maker, Start
 from stages.nn.layer_table import LAYERS
 from stages.nn.network import Network
 from stages.shared.errors import UserError, run
@@ -34,7 +34,7 @@ def test_the_gradients_of_every_network_of_params_yaml_are_the_same(name: str) -
 
 
 def network_with(kind: type[Layer], shape: tuple[int, ...], options: dict[str, Any]) -> Network:
-    layers = [partial(kind, **options), partial(Affine, units=4)]
+    layers: list[Maker] = [partial(kind, **options), partial(Affine, units=4)]
     if len(shape) == 1:
         layers.insert(0, partial(Affine, units=shape[0]))
     return Network(shape, Start(np.random.default_rng(0), Uniform(-1, 1), np.float64), layers=layers)
