@@ -36,8 +36,8 @@ def train(name: str, team: Team | None = None) -> None:
     Raises
     ------
     UserError
-        If a parameter or the split is not what it should be, another process is training the model, or the loss becomes
-        NaN or infinite.
+        If a parameter or the split is not what it should be, or they do not fit each other, another process is training
+        the model, or the loss becomes NaN or infinite.
     """
     team = team or Alone()
     leads = team.rank == 0
@@ -50,7 +50,8 @@ def train(name: str, team: Team | None = None) -> None:
     ranks.require_same(team, {"parameters and labels": checkpoints.origin(row, [y])})
     rng = np.random.default_rng(row.seed)
     network = models.start_network(name, row, split.form, rng)
-    trainer = models.build_trainer(row, network, len(y), ranks.available_cores(team), team)
+    with models.options_of(name):
+        trainer = models.build_trainer(row, network, len(y), ranks.available_cores(team), team)
     stopping = EarlyStopping(row.early_stopping) if row.early_stopping else None
     with checkpoints.alone(name) if leads else nullcontext():
         origin = checkpoints.origin(row, [X, y, *(validation or ())]) if leads else ""

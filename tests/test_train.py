@@ -98,6 +98,18 @@ def test_a_map_of_the_images_changes_no_byte(prepared: Prepare, monkeypatch: pyt
     assert [path.read_bytes() for path in OUTPUTS] == first
 
 
+def test_a_row_whose_last_batch_is_one_image_is_refused_before_it_trains(prepared: Prepare) -> None:
+    layers = [{"name": "affine", "units": 4}, {"name": "batch_normalization"}, {"name": "affine"}]
+    prepared({f"{MODEL}.layers": layers})
+    m = len(splits.require_part("kaggle", "train")[1])
+    prepared({f"{MODEL}.layers": layers, f"{MODEL}.batch_size": m - 1})
+    with pytest.raises(
+        UserError, match=rf"^params\.yaml: models\.w3-relu-10\.batch_size is {m - 1}, .*: {m} would do$"
+    ):
+        train("w3-relu-10")
+    assert not any(path.exists() for path in (*OUTPUTS, CHECKPOINT))
+
+
 def test_a_record_is_made_after_every_so_many_updates_and_the_last(prepared: Prepare) -> None:
     prepared({f"{MODEL}.record_every": 6})
     train("w3-relu-10")

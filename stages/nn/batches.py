@@ -16,6 +16,11 @@ def batches_per_epoch(m: int, size: int | None) -> int:
     return 1 if size is None else -(-m // size)
 
 
+def batch_sizes(m: int, size: int | None) -> set[int]:
+    """Return how many examples the batches of an epoch have: as many as asked for, and what is left for the last."""
+    return {m} if size is None else {min(m, size), m % size} - {0}
+
+
 def epoch_batches(m: int, size: int | None, rng: np.random.Generator, window: int | None = None) -> Iterator[Chosen]:
     """Yield which examples are in each batch of an epoch: each of m once, shuffled, or all as they stand.
 

@@ -19,6 +19,7 @@ Shape = tuple[int, ...]  # of one example: (784,), or (height, width, channels)
 Count = Annotated[int, "at least 1"]
 Margin = Annotated[int, "at least 0"]
 Share = Annotated[float, "at least 0 and below 1"]
+SmallNumber = Annotated[float, "at least 1e-12 and at most 1"]  # none that single precision takes for 0
 
 
 class OptionError(ValueError):
@@ -71,6 +72,10 @@ class Start:
         W, b = self.initializer(units, inputs, self.rng, outputs)
         return {"W": W.astype(self.dtype), "b": b.astype(self.dtype)}
 
+    def fill(self, value: float, shape: Shape) -> Array:
+        """Return an array of this shape with one value everywhere."""
+        return np.full(shape, value, self.dtype)
+
 
 @dataclass(frozen=True)
 class Outline(Start):
@@ -80,6 +85,10 @@ class Outline(Start):
         """Return parameters of the right shapes, all of whose entries are one and the same."""
         zero: Array = np.zeros((), self.dtype)
         return {"W": np.broadcast_to(zero, (units, inputs)), "b": np.broadcast_to(zero, (units, 1))}
+
+    def fill(self, value: float, shape: Shape) -> Array:
+        """Return an array of this shape whose entries are one and the same."""
+        return np.broadcast_to(np.asarray(value, self.dtype), shape)
 
 
 class Layer(ABC):
@@ -106,11 +115,14 @@ class Layer(ABC):
         What is kept from batch to batch and saved, but not learned, by names that no parameter has; none unless set.
     decayed : collection of str
         Names of the parameters that weight decay applies to.
+    least_columns : int
+        How many columns must go forward together in training; 1 unless a layer mixes them.
     example : tuple of a shape and a dict
         A shape of its input and options for it, which the tests and the site show it with.
     """
 
     decayed: Collection[str] = ()
+    least_columns: int = 1
     example: ClassVar[tuple[Shape, dict[str, Any]]] = (6,), {}
 
     def __init__(self, shape: Shape, start: Start) -> None:

@@ -2,11 +2,14 @@
 
 from stages.nn.affine import Affine
 from stages.nn.average_pooling import AveragePooling
+from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.convolution import Convolution
 from stages.nn.dropout import Dropout
 from stages.nn.layer import Layer
+from stages.nn.layer_normalization import LayerNormalization
 from stages.nn.max_pooling import MaxPooling
 from stages.nn.relu import ReLU
+from stages.nn.residual import Residual
 from stages.nn.sigmoid import Sigmoid
 from stages.nn.tanh import Tanh
 
@@ -19,4 +22,7 @@ LAYERS: dict[str, type[Layer]] = {
     "convolution": Convolution,
     "max_pooling": MaxPooling,
     "average_pooling": AveragePooling,
+    "residual": Residual,
+    "batch_normalization": BatchNormalization,
+    "layer_normalization": LayerNormalization,
 }

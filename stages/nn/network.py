@@ -44,6 +44,7 @@ class Network(Layer):
             self.shape = self.layers[-1].shape
         self.parameters, self.state = self._by_index("parameters"), self._by_index("state")
         self.decayed = [f"{index}.{name}" for index, layer in enumerate(self.layers) for name in layer.decayed]
+        self.least_columns = max((layer.least_columns for layer in self.layers), default=1)
         self._first_learning = next((k for k, layer in enumerate(self.layers) if layer.parameters), len(self.layers))
 
     def _by_index(self, attribute: str) -> dict[str, Array]:

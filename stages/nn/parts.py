@@ -56,6 +56,12 @@ def columns_of_part(part: int, parts: int, m: int) -> slice:
     return slice(start, start + size + (part < left))
 
 
+def fewest_columns(m: int, parts: int) -> int:
+    """Return how many of the m columns of a batch go forward together at least: those of the smallest last block."""
+    ends = (columns_of_part(part, parts, m) for part in (0, parts - 1))  # all others are as large as one of them
+    return min(size % BLOCK or BLOCK for part in ends if (size := part.stop - part.start))
+
+
 class PartGenerator:
     """What a part draws random numbers from: another generator in each update, for less than a new one costs."""
 
@@ -112,11 +118,15 @@ class Parts:
     As the loss of each part is divided by the m of the whole batch, the sum is the gradient of the whole. It is taken
     in the order of the parts. So no bit depends on the workers, which are threads here and the processes of a team.
 
+    A layer that mixes columns, such as batch normalization, mixes those that go forward together: a block of a part.
+    What adds up is then the gradient of another function of the batch, in which each block is normalized on its own.
+
     Parameters
     ----------
     network : Layer
         Its parameters are moved into one array, its gradients too. The first part uses it, each other one a replica.
-        Its state after an update is therefore that of the first part.
+        Its state after an update is therefore that of the first part, moved once for each block of it. What the other
+        parts saw does not enter it: to gather it would be one more exchange, and no gradient depends on the state.
     count : int
         Number of parts. A batch with fewer columns has empty ones, which add nothing.
     seed : int

@@ -1,7 +1,10 @@
 """Models: from a row of params.yaml to a network and its trainer, and the .npz files of trained ones."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,10 @@ from numpy.typing import DTypeLike, NDArray
 from pydantic import ValidationError
 
 from stages.nn.arrays import Array
-from stages.nn.batches import batches_per_epoch
+from stages.nn.batches import batch_sizes, batches_per_epoch
 from stages.nn.layer import OptionError, Outline, Start
 from stages.nn.network import Network
-from stages.nn.parts import Team
+from stages.nn.parts import Team, fewest_columns
 from stages.nn.training import Trainer
 from stages.shared.artifacts import load_archive, missing, save_archive
 from stages.shared.errors import UserError
@@ -46,8 +49,15 @@ def start_network(
     name: str, row: Model, form: Form, rng: np.random.Generator, dtype: DTypeLike = np.float32
 ) -> Network:
     """Return the untrained network of a row of params.yaml; raise UserError if its layers do not fit the images."""
-    try:
+    with options_of(name):
         return build_network(row, form, Start(rng, dtype=dtype))
+
+
+@contextmanager
+def options_of(name: str) -> Iterator[None]:
+    """Turn the OptionError of a row into a UserError that names the key in params.yaml."""
+    try:
+        yield
     except OptionError as error:
         raise UserError(f"{PATH}: models.{name}.{error}") from None
 
@@ -56,7 +66,13 @@ def build_trainer(row: Model, network: Network, m: int, threads: int = 1, team: 
     """Return the trainer of a row for m training examples, from which epochs become updates.
 
     What it does depends on neither of its workers: the threads of this process, and the team of processes.
+
+    Raises
+    ------
+    OptionError
+        If some update would give a layer fewer columns at a time than it needs.
     """
+    _require_columns(row, network, m)
     updates = row.updates or (row.epochs or 0) * batches_per_epoch(m, row.batch_size)
     return Trainer(
         network,
@@ -69,6 +85,32 @@ def build_trainer(row: Model, network: Network, m: int, threads: int = 1, team: 
         row.seed,
         threads,
         team,
+    )
+
+
+def _require_columns(row: Model, network: Network, m: int) -> None:
+    least = network.least_columns
+
+    def fewest(batch_size: int | None, parts: int) -> int:
+        return min(fewest_columns(size, parts) for size in batch_sizes(m, batch_size))
+
+    found = fewest(row.batch_size, row.parts)
+    if found >= least:
+        return
+    largest = min(m, row.window or m)
+    asked = min(row.batch_size or m, largest)
+    sizes = (size for size in (*range(asked, largest + 1), *range(asked, 0, -1)) if fewest(size, row.parts) >= least)
+    counts = (*range(row.parts, 0, -1), row.parts + 1)
+    parts = (parts for parts in counts if fewest(row.batch_size, parts) >= least)
+    working = [f"{key}: {n}" for key, values in (("batch_size", sizes), ("parts", parts)) for n in islice(values, 1)]
+    index, kind = next(
+        (k, row.layers[k].name) for k, layer in enumerate(network.layers) if layer.least_columns == least
+    )
+    raise OptionError(
+        "batch_size",
+        f"is {row.batch_size or 'null'}, with parts {row.parts}: of {m} training images layers.{index} ({kind}) would "
+        f"get {found} at a time in some update, and needs at least {least}; "
+        f"{' or '.join(working) or 'more training images'} would do",
     )
 
 

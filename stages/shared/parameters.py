@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from stages.nn.initializers import INITIALIZERS, He, Initializer
-from stages.nn.layer import Count, Layer, Maker, Margin, Shape, Share, Start
+from stages.nn.layer import Count, Layer, Maker, Margin, Shape, Share, SmallNumber, Start
 from stages.nn.layer_table import LAYERS
 from stages.nn.optimizers import OPTIMIZERS, GradientDescent, Optimizer
 from stages.nn.schedules import SCHEDULES, Constant, Schedule
@@ -123,7 +123,13 @@ def _as_map(row: LayerRow) -> dict[str, Any]:
 
 
 Layers = Annotated[list[Annotated[LayerRow, PlainValidator(_layer_row), PlainSerializer(_as_map)]], Field(min_length=1)]
-LIMITED: dict[Any, Any] = {Count: Positive, Margin: NotNegative, Share: Fraction, Sequence[Maker]: Layers}
+LIMITED: dict[Any, Any] = {
+    Count: Positive,
+    Margin: NotNegative,
+    Share: Fraction,
+    SmallNumber: Annotated[float, Field(ge=1e-12, le=1)],
+    Sequence[Maker]: Layers,
+}
 
 
 def _name(name: str) -> str:

@@ -1,6 +1,8 @@
 """The gradients against HIPS autograd, on plain forward passes written with its NumPy."""
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import autograd.numpy as anp
@@ -8,17 +10,22 @@ import numpy as np
 import pytest
 from autograd import grad
 
+from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
 from stages.nn.average_pooling import AveragePooling
+from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.convolution import Convolution
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.dropout import Dropout
 from stages.nn.entrywise import Entrywise
 from stages.nn.images import columns_of, images_of
 from stages.nn.initializers import Uniform
-from stages.nn.layer import Start
+from stages.nn.layer import Shape, Start
+from stages.nn.layer_normalization import LayerNormalization
 from stages.nn.layer_table import LAYERS
 from stages.nn.max_pooling import MaxPooling
+from stages.nn.normalization import Normalization
+from stages.nn.residual import Residual
 from stages.nn.softmax import softmax, softmax_backward
 from tests.networks import affine, build, by_input
 
@@ -128,6 +135,48 @@ def test_cross_entropy(rng: np.random.Generator) -> None:
     Z, y = rng.normal(size=(4, 5)), rng.integers(4, size=5)
     assert cross_entropy(Z, y, 5) == pytest.approx(plain_cross_entropy(Z, y), rel=1e-13)
     close(cross_entropy_gradient(Z, y, 5), grad(plain_cross_entropy)(Z, y))
+
+
+def plain_normalization(rows: Any, gamma: Any, beta: Any, axis: int) -> Any:
+    """Return rows of the places, in columns of the channels, normalized along an axis, scaled and shifted."""
+    deviations = rows - anp.mean(rows, axis=axis, keepdims=True)
+    N = deviations / anp.sqrt(anp.mean(deviations**2, axis=axis, keepdims=True) + 1e-5)
+    return N * anp.transpose(gamma) + anp.transpose(beta)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (3, 2, 4)])
+@pytest.mark.parametrize(("kind", "axis"), [(BatchNormalization, 0), (LayerNormalization, 1)])
+def test_normalizations(kind: type[Normalization], axis: int, shape: Shape, rng: np.random.Generator) -> None:
+    X, dZ = rng.normal(2, 3, size=(2, math.prod(shape), 6))
+    layer = kind(shape, Start(rng, dtype=np.float64))
+    for array in layer.parameters.values():
+        np.add(array, rng.normal(size=array.shape), out=array)
+
+    def plain(theta: Any) -> Any:
+        gamma, beta, X = theta
+        rows = anp.reshape(anp.transpose(X), (-1, 4))
+        return anp.sum(dZ.T.reshape(-1, 4) * plain_normalization(rows, gamma, beta, axis))
+
+    dgamma, dbeta, dX = grad(plain)((*layer.parameters.values(), X))
+    layer.forward(X, rng)
+    close(layer.backward(dZ), dX)
+    close(layer.gradients["gamma"], dgamma)
+    close(layer.gradients["beta"], dbeta)
+
+
+def test_residual(rng: np.random.Generator) -> None:
+    X, dZ = rng.normal(size=(2, 4, 5))
+    layer = Residual((4,), Start(rng, Uniform(-1, 1), np.float64), layers=[partial(Affine, units=4), LAYERS["tanh"]])
+
+    def plain(theta: Any) -> Any:
+        W, b, X = theta
+        return anp.sum(dZ * (X + anp.tanh(anp.dot(W, X) + b)))
+
+    dW, db, dX = grad(plain)((*layer.parameters.values(), X))
+    layer.forward(X)
+    close(layer.backward(dZ), dX)
+    close(layer.gradients["0.W"], dW)
+    close(layer.gradients["0.b"], db)
 
 
 @pytest.mark.parametrize("activation", PLAIN)

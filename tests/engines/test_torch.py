@@ -10,6 +10,7 @@ import pytest
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
 from stages.nn.average_pooling import AveragePooling
+from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.batches import epoch_batches
 from stages.nn.convolution import Convolution
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
@@ -18,11 +19,13 @@ from stages.nn.entrywise import Entrywise
 from stages.nn.images import images_of
 from stages.nn.initializers import Uniform
 from stages.nn.layer import Maker, Shape, Start
+from stages.nn.layer_normalization import LayerNormalization
 from stages.nn.layer_table import LAYERS
 from stages.nn.max_pooling import MaxPooling
 from stages.nn.network import Network
 from stages.nn.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, Nesterov, Optimizer, RMSProp
 from stages.nn.relu import ReLU
+from stages.nn.residual import Residual
 from stages.nn.schedules import SCHEDULES, Constant, Cosine, Schedule, Steps
 from stages.nn.softmax import softmax, softmax_backward
 from stages.nn.training import Trainer, fit
@@ -180,6 +183,104 @@ def test_dropout(rng: np.random.Generator) -> None:
     layer.forward(A, np.random.default_rng(1))
     (At * torch.tensor(mask)).backward(torch.tensor(dD))
     close(layer.backward(dD), At)
+
+
+def channels_first(X: Array, shape: Shape) -> Any:
+    """Return columns that are vectors or images (height, width, channels) as PyTorch has them, (m, channels, ...)."""
+    return np.moveaxis(X.T.reshape(-1, *shape), -1, 1)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 2, 4)])
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_normalization(shape: Shape, training: bool, rng: np.random.Generator) -> None:
+    size = int(np.prod(shape))
+    layer = BatchNormalization(shape, Start(rng, dtype=np.float64), decay=0.7, epsilon=1e-3)
+    theirs = (torch.nn.BatchNorm1d if len(shape) == 1 else torch.nn.BatchNorm2d)(4, eps=1e-3, momentum=0.3).double()
+    for ours, tensor in zip(layer.parameters.values(), (theirs.weight, theirs.bias), strict=True):
+        np.add(ours, rng.normal(size=ours.shape), out=ours)
+        tensor.data = torch.tensor(ours[:, 0])
+    for training_now in (True, True, training):  # the kept mean and variance are moved before they are compared
+        X, dZ = rng.normal(2, 3, size=(2, size, 6))
+        theirs.train(training_now)
+        Xt = leaf(channels_first(X, shape))
+        Z = theirs(Xt)
+        found = layer.forward(X, rng if training_now else None)
+        np.testing.assert_allclose(channels_first(found, shape), Z.detach().numpy(), rtol=1e-11, atol=1e-13)
+    theirs.zero_grad()
+    Z.backward(torch.tensor(channels_first(dZ, shape)))
+    dX = layer.backward(dZ)
+    assert dX is not None
+    close(channels_first(dX, shape), Xt)
+    close(layer.gradients["gamma"][:, 0], theirs.weight)
+    close(layer.gradients["beta"][:, 0], theirs.bias)
+    for ours, tensor in zip(layer.state.values(), (theirs.running_mean, theirs.running_var), strict=True):
+        np.testing.assert_allclose(ours[:, 0], tensor.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (3, 2, 4)])
+def test_layer_normalization(shape: Shape, rng: np.random.Generator) -> None:
+    X, dZ = rng.normal(2, 3, size=(2, int(np.prod(shape)), 6))
+    layer = LayerNormalization(shape, Start(rng, dtype=np.float64))
+    for theta in layer.parameters.values():
+        np.add(theta, rng.normal(size=theta.shape), out=theta)
+    gamma, beta = (leaf(theta[:, 0]) for theta in layer.parameters.values())
+    Xt = leaf(X.T.reshape(-1, *shape))
+    Z = functional.layer_norm(Xt, (4,), gamma, beta)
+    np.testing.assert_allclose(layer.forward(X).T.reshape(-1, *shape), Z.detach().numpy(), rtol=1e-11, atol=1e-13)
+    Z.backward(torch.tensor(dZ.T.reshape(-1, *shape)))
+    dX = layer.backward(dZ)
+    assert dX is not None
+    close(dX.T.reshape(-1, *shape), Xt)
+    close(layer.gradients["gamma"][:, 0], gamma)
+    close(layer.gradients["beta"][:, 0], beta)
+
+
+def test_residual(rng: np.random.Generator) -> None:
+    X, dZ = rng.normal(size=(2, 4, 5))
+    layers: list[Maker] = [partial(Affine, units=3), LAYERS["tanh"], partial(Affine, units=4)]
+    layer = Residual((4,), Start(rng, Uniform(-1, 1), np.float64), layers=layers)
+    theta, Xt = [leaf(array) for array in layer.parameters.values()], leaf(X)
+    W1, b1, W2, b2 = theta
+    Z = Xt + W2 @ torch.tanh(W1 @ Xt + b1) + b2
+    np.testing.assert_allclose(layer.forward(X), Z.detach().numpy(), rtol=1e-12)
+    Z.backward(torch.tensor(dZ))
+    close(layer.backward(dZ), Xt)
+    for ours, tensor in zip(layer.gradients.values(), theta, strict=True):
+        close(ours, tensor)
+
+
+def test_a_run_with_both_normalizations_and_a_residual_connection(rng: np.random.Generator) -> None:
+    """Parameters and what is kept follow PyTorch's for 50 updates of mini-batches."""
+    inner: list[Maker] = [LayerNormalization, partial(Affine, units=6), ReLU]
+    layers: list[Maker] = [
+        partial(Affine, units=6),
+        BatchNormalization,
+        partial(Residual, layers=inner),
+        partial(Affine, units=CLASSES),
+    ]
+    network = Network((FEATURES,), Start(rng, Uniform(-0.5, 0.5), np.float64), layers=layers)
+    X, y = np.asfortranarray(rng.normal(size=(FEATURES, EXAMPLES))), rng.integers(CLASSES, size=EXAMPLES)
+    theta = {name: leaf(array) for name, array in network.parameters.items()}
+    kept = {name: torch.tensor(array[:, 0].copy()) for name, array in network.state.items()}
+    optimizer = torch.optim.SGD(theta.values(), RATE, momentum=0.9)
+    shuffles = np.random.default_rng(1)
+    batches = [chosen for _ in range(25) for chosen in epoch_batches(EXAMPLES, 10, shuffles)]
+    for chosen in batches[:UPDATES]:
+        optimizer.zero_grad()
+        A = functional.linear(torch.tensor(X[:, chosen].T), theta["0.W"], theta["0.b"][:, 0])
+        scale, shift = (theta[f"1.{name}"][:, 0] for name in ("gamma", "beta"))
+        A = functional.batch_norm(A, kept["1.mean"], kept["1.variance"], scale, shift, True, 0.1)
+        B = functional.layer_norm(A, (6,), *(theta[f"2.0.{name}"][:, 0] for name in ("gamma", "beta")))
+        A = A + torch.relu(functional.linear(B, theta["2.1.W"], theta["2.1.b"][:, 0]))
+        loss = functional.cross_entropy(functional.linear(A, theta["3.W"], theta["3.b"][:, 0]), torch.tensor(y[chosen]))
+        loss.backward()
+        optimizer.step()
+    trainer = Trainer(network, Momentum(0.9), RATE, Constant(), UPDATES)
+    list(fit(trainer, X, y, 10, np.random.default_rng(1)))
+    for name, tensor in theta.items():
+        np.testing.assert_allclose(network.parameters[name], tensor.detach().numpy(), rtol=0, atol=1e-6, err_msg=name)
+    for name, tensor in kept.items():
+        np.testing.assert_allclose(network.state[name][:, 0], tensor.numpy(), rtol=0, atol=1e-6, err_msg=name)
 
 
 def logits(theta: list[Any], X: Array, activation: str | None, masks: list[Array]) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stages.nn.arrays import Array
-from stages.nn.batches import batches_per_epoch, epoch_batches, gather
+from stages.nn.batches import batch_sizes, batches_per_epoch, epoch_batches, gather
 
 
 def numbered(m: int, order: Literal["C", "F"] = "F") -> Array:
@@ -83,3 +83,9 @@ def test_memory_of_the_same_shape_is_used_again() -> None:
     np.testing.assert_array_equal(again[0], [3, 4])
     smaller = gather(X, np.array([5]), memory)
     assert not np.shares_memory(memory, smaller)
+
+
+@pytest.mark.parametrize("size", [None, 1, 3, 5, 10, 12])
+def test_the_sizes_of_the_batches_are_those_that_an_epoch_has(size: int | None) -> None:
+    chosen = epoch_batches(10, size, np.random.default_rng(0))
+    assert batch_sizes(10, size) == {10 if batch is None else len(batch) for batch in chosen}

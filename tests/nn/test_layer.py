@@ -83,6 +83,16 @@ def test_an_outline_draws_nothing_and_takes_no_memory() -> None:
     assert rng.bit_generator.state == before
 
 
+def test_a_start_fills_and_an_outline_only_seems_to() -> None:
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(Start(rng, dtype=np.float64).fill(2, (3, 1)), [[2], [2], [2]])
+    assert Start(rng).fill(2, (3, 1)).dtype == np.float32
+    filled = Outline(rng).fill(2, (10**15, 1))
+    assert filled.shape == (10**15, 1)
+    assert filled.dtype == np.float32
+    assert filled[-1, 0] == 2
+
+
 def test_an_option_error_has_the_option_and_the_problem() -> None:
     error = OptionError("size", "is 0")
     assert (str(error), error.option, error.problem) == ("size is 0", "size", "is 0")

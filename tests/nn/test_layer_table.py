@@ -18,12 +18,11 @@ from stages.nn.layer import Layer, Maker, Outline, Shape, Start
 from stages.nn.layer_table import LAYERS
 from stages.nn.network import Network
 from stages.nn.tanh import Tanh
-from tests.networks import FURTHER
 
 M = 5
 STEP = 1e-5
 BOUND = 1e-7
-every_layer = pytest.mark.parametrize("kind", (LAYERS | FURTHER).values(), ids=LAYERS | FURTHER)
+every_layer = pytest.mark.parametrize("kind", LAYERS.values(), ids=LAYERS)
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
+from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.dropout import Dropout
 from stages.nn.gradient_check import numeric_gradient, relative_error
@@ -15,8 +16,9 @@ from stages.nn.layer import Layer, Maker, OptionError, Shape, Start
 from stages.nn.max_pooling import MaxPooling
 from stages.nn.network import Network, perceptron
 from stages.nn.relu import ReLU
+from stages.nn.residual import Residual
 from stages.nn.tanh import Tanh
-from tests.networks import BatchNormalization, Residual, affine, build, network_of
+from tests.networks import affine, build, network_of
 
 FEATURES, CLASSES = 5, 4
 EXAMPLES = 7
@@ -195,7 +197,7 @@ def test_parameters_and_states_have_the_index_of_their_layer_before_their_name()
         *("0.0.W", "0.0.b", "0.1.gamma", "0.1.beta"),
         *("1.W", "1.b", "2.gamma", "2.beta"),
     ]
-    assert list(network.state) == ["0.1.mean", "0.1.var", "2.mean", "2.var"]
+    assert list(network.state) == ["0.1.mean", "0.1.variance", "2.mean", "2.variance"]
     assert network.decayed == ["0.0.W", "1.W"]
     assert list(network.gradients) == list(network.parameters)
 

@@ -2,22 +2,26 @@
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
+from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.batches import epoch_batches
+from stages.nn.cross_entropy import cross_entropy_gradient
 from stages.nn.initializers import Uniform
 from stages.nn.layer import Start
 from stages.nn.network import Network
 from stages.nn.optimizers import Adam
-from stages.nn.parts import Alone, PartGenerator, Parts, Team, columns_of_part, loss_and_gradients
+from stages.nn.parts import Alone, PartGenerator, Parts, Team, columns_of_part, fewest_columns, loss_and_gradients
 from stages.nn.schedules import Constant
 from stages.nn.training import Trainer, fit
-from tests.networks import BatchNormalization, build, network_of
+from tests.networks import build, network_of
 
 FEATURES, CLASSES = 5, 4
 
@@ -64,6 +68,24 @@ def test_each_column_is_in_one_part_and_they_are_of_one_size(parts: int, m: int)
     sizes = [columns.stop - columns.start for columns in slices]
     assert max(sizes) - min(sizes) <= 1
     assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 6, 7, 12, 13, 25, 60])
+@pytest.mark.parametrize("parts", [1, 2, 3, 8])
+def test_the_fewest_columns_are_those_that_a_layer_sees(parts: int, m: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.nn.parts.BLOCK", 6)
+    seen: list[int] = []
+
+    class Seeing(Affine):
+        def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
+            seen.append(X.shape[1])
+            return super().forward(X, rng)
+
+    net = network_of(Seeing((FEATURES,), Start(np.random.default_rng(0)), units=CLASSES))
+    X, y = examples(m)
+    Parts(net, parts).loss_and_gradients(X.astype(np.float32), y, None, 1)
+    assert sum(seen) == m
+    assert fewest_columns(m, parts) == min(seen)
 
 
 @pytest.mark.parametrize("m", [1, 3, 10])
@@ -169,11 +191,34 @@ def test_what_was_drawn_before_changes_nothing(drawn_before: int) -> None:
 
 
 def test_the_state_is_that_of_the_first_part() -> None:
-    layer = BatchNormalization((FEATURES,), Start(np.random.default_rng(0), dtype=np.float64), momentum=0.0)
+    layer = BatchNormalization((FEATURES,), Start(np.random.default_rng(0), dtype=np.float64), decay=0.0)
     net = network_of(layer)
     X, y = examples(11)
     Parts(net, 3).loss_and_gradients(X, y, None, 1)
     np.testing.assert_allclose(net.state["0.mean"][:, 0], X[:, :4].mean(axis=1), rtol=1e-14)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_with_batch_normalization_each_block_of_a_part_is_normalized_on_its_own(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.nn.parts.BLOCK", 4)
+    start, (X, y) = Start(np.random.default_rng(0), Uniform(-1, 1), np.float64), examples(13)
+    net = Network((FEATURES,), start, layers=[partial(BatchNormalization, decay=0.5), partial(Affine, units=CLASSES)])
+    alone, expected, mean = net.replica(), {name: np.zeros_like(g) for name, g in net.gradients.items()}, 0.0
+    for columns in (slice(0, 4), slice(4, 7), slice(7, 11), slice(11, 13)):  # the blocks of parts of 7 and 6 columns
+        alone.backward(cross_entropy_gradient(alone.forward(X[:, columns], np.random.default_rng(0)), y[columns], 13))
+        expected = {name: total + alone.gradients[name] for name, total in expected.items()}
+    for columns in (slice(0, 4), slice(4, 7)):  # the first part alone moves what is kept
+        mean = 0.5 * mean + 0.5 * X[:, columns].mean(axis=1)
+    Parts(net, 2, threads=threads).loss_and_gradients(X, y, None, 1)
+    np.testing.assert_allclose(net.state["0.mean"][:, 0], mean, rtol=1e-13)
+    for name, gradient in net.gradients.items():
+        np.testing.assert_allclose(gradient, expected[name], rtol=1e-11, atol=1e-15, err_msg=name)
+    whole = net.replica()
+    monkeypatch.setattr("stages.nn.parts.BLOCK", 2048)
+    loss_and_gradients(whole, X, y, rng=np.random.default_rng(0))
+    assert any(np.abs(whole.gradients[name] - gradient).max() > 1e-3 for name, gradient in expected.items())
 
 
 def test_an_error_in_a_thread_reaches_the_caller() -> None:

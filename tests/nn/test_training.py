@@ -10,6 +10,7 @@ import pytest
 from stages.nn import parts, training
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
+from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.batches import epoch_batches
 from stages.nn.cross_entropy import cross_entropy
 from stages.nn.early_stopping import EarlyStopping
@@ -22,7 +23,7 @@ from stages.nn.parts import PartGenerator, loss_and_gradients
 from stages.nn.schedules import Constant, Schedule, Steps
 from stages.nn.softmax import softmax
 from stages.nn.training import Diverged, Record, Trainer, evaluate, fit
-from tests.networks import BatchNormalization, build
+from tests.networks import build
 
 FEATURES, CLASSES = 5, 4
 PLAIN, CONSTANT = GradientDescent(), Constant()
@@ -308,7 +309,7 @@ def test_early_stopping_goes_back_to_the_lowest_validation_loss(patience: int) -
 def normalizing_coin() -> Network:
     """Return the network of `coin` behind a batch normalization, whose state no x = 0 moves but its variance."""
     start = Start(np.random.default_rng(0), Normal(0.0), np.float64)
-    network = Network((1,), start, layers=[partial(BatchNormalization, momentum=0.9), partial(Affine, units=2)])
+    network = Network((1,), start, layers=[partial(BatchNormalization, decay=0.9), partial(Affine, units=2)])
     network.parameters["1.b"][1, 0] = np.log(0.1 / 0.9)
     return network
 
@@ -318,7 +319,7 @@ def test_early_stopping_goes_back_to_the_state_of_the_lowest_validation_loss() -
     trainer = trainer_of(network, 100, learning_rate=0.5)
     list(fit(trainer, *CERTAIN, None, np.random.default_rng(0), SEVEN_OF_TEN, early_stopping=stopping))
     # a batch of zeros has variance 0, and 9/10 of the running one is left after each update
-    np.testing.assert_allclose(network.state["0.var"], 0.9 ** (trainer.update - 2), rtol=1e-12)
+    np.testing.assert_allclose(network.state["0.variance"], 0.9 ** (trainer.update - 2), rtol=1e-12)
 
 
 def test_early_stopping_goes_back_also_where_the_updates_end_first() -> None:

@@ -14,14 +14,13 @@ from threadpoolctl import threadpool_info
 
 from stages.nn.arrays import Array, Labels
 from stages.nn.early_stopping import EarlyStopping
-from stages.nn.layer_table import LAYERS
 from stages.nn.training import Record, fit
 from stages.shared import checkpoints, models, ranks
 from stages.shared.checkpoints import Checkpoint
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
 from stages.shared.parameters import Model
-from tests.networks import BatchNormalization, layer_rows
+from tests.networks import layer_rows
 
 PATIENCE = 3
 ROW: dict[str, Any] = {
@@ -40,7 +39,6 @@ Run = tuple[Checkpoint, Iterator[Record], dict[str, Array]]
 @pytest.fixture(autouse=True, params=["dropout", "state"])
 def _layers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Do every test with random masks, and with a layer that keeps what is not learned."""
-    monkeypatch.setitem(LAYERS, "batch_normalization", BatchNormalization)
     with_state = [{"name": "affine", "units": 5}, {"name": "batch_normalization"}, {"name": "relu"}, {"name": "affine"}]
     if request.param == "state":
         monkeypatch.setitem(ROW, "layers", with_state)

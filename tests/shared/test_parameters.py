@@ -6,12 +6,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.nn.initializers import He, Uniform
-from stages.nn.layer_table import LAYERS
 from stages.nn.optimizers import Adam, GradientDescent
 from stages.nn.schedules import Steps
 from stages.shared.errors import UserError
 from stages.shared.parameters import LayerRow, Model, describe_network, load, load_model
-from tests.networks import Residual, layer_rows
+from tests.networks import layer_rows
 
 Write = Callable[[Path, Mapping[str, Any]], None]
 ROW = "models.w3-relu-10"
@@ -134,7 +133,6 @@ def test_a_row_of_the_old_form_is_refused_with_its_new_form_which_works(
 def test_layers_inside_a_layer_are_checked_and_written_like_those_outside(
     project: Path, write_parameters: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(LAYERS, "residual", Residual)
     layers = [{"name": "residual", "layers": [{"name": "affine", "units": 784}, {"name": "tanh"}]}, {"name": "affine"}]
     write_parameters(project, {f"{ROW}.layers": layers})
     row = load_model("w3-relu-10")
