@@ -1,5 +1,6 @@
 """The optimizers against steps worked by hand."""
 
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,12 @@ def test_finds_the_minimum_of_a_parabola(name: str) -> None:
 def test_impossible_options(name: str, options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OPTIMIZERS[name](**options)
+
+
+@every_optimizer
+def test_hyperparameters_are_fixed(name: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        OPTIMIZERS[name]().momentum = 0.5  # type: ignore[attr-defined] # it is frozen: that is tested
 
 
 def test_the_defaults_are_those_that_are_published() -> None:

@@ -1,6 +1,7 @@
 """The schedules' factors, by hand."""
 
 import re
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -51,6 +52,12 @@ def test_cosine_rises_to_one_then_falls_and_stays_positive(warmup: int, updates:
     assert path[warmup:] == sorted(path[warmup:], reverse=True)
     if updates > warmup:
         assert path[warmup] == 1
+
+
+@pytest.mark.parametrize("schedule", [Constant(), Steps([1]), Cosine()])
+def test_a_schedule_does_not_change(schedule: Schedule) -> None:
+    with pytest.raises(FrozenInstanceError):
+        schedule.factor = 0.5  # type: ignore[attr-defined] # it is frozen: that is tested
 
 
 @pytest.mark.parametrize("at", [[], [0], [-1, 3], [3, 3], [5, 4]])
