@@ -38,6 +38,10 @@ def assert_uniform(W: Array, low: float, high: float) -> None:
     assert_moments(W, (low + high) / 2, (high - low) ** 2 / 12, kurtosis=9 / 5)
 
 
+def test_each_is_found_by_its_name_in_params_yaml() -> None:
+    assert INITIALIZERS == {"uniform": Uniform, "normal": Normal, "he": He, "glorot": Glorot}
+
+
 @pytest.mark.parametrize(("low", "high"), [(-0.5, 0.5), (1.0, 4.0)])
 def test_uniform(low: float, high: float) -> None:
     W, b = Uniform(low, high)(UNITS, INPUTS, np.random.default_rng(0))

@@ -22,6 +22,11 @@ def steps(optimizer: Optimizer, gradients: list[float], rate: float) -> list[flo
     return path
 
 
+def test_each_is_found_by_its_name_in_params_yaml() -> None:
+    by_name = {"momentum": Momentum, "nesterov": Nesterov, "rmsprop": RMSProp, "adam": Adam}
+    assert OPTIMIZERS == {"gradient-descent": GradientDescent, **by_name}
+
+
 def test_gradient_descent_by_hand() -> None:
     assert steps(GradientDescent(), [2.0, -1.0], rate=0.5) == [-1.0, -0.5]
 

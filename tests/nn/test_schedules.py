@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.nn.schedules import Constant, Cosine, Schedule, Steps
+from stages.nn.schedules import SCHEDULES, Constant, Cosine, Schedule, Steps
 
 
 def factors(schedule: Schedule, updates: int) -> list[float]:
     """Return the factor of each update."""
     return [schedule(update, updates) for update in range(1, updates + 1)]
+
+
+def test_each_is_found_by_its_name_in_params_yaml() -> None:
+    assert SCHEDULES == {"constant": Constant, "steps": Steps, "cosine": Cosine}
 
 
 def test_constant() -> None:
