@@ -84,6 +84,9 @@ def test_rows_of_parameters_say_what_the_schema_allows() -> None:
 
 def test_options_of_a_family_have_their_defaults_and_limits() -> None:
     text = reference.parameters()
+    families = re.findall(r"^### models: (.+)$", text, flags=re.MULTILINE)
+    assert families == ["layers", "initializer", "optimizer", "schedule"]
+    assert set(families) < Model.model_fields.keys()
     assert "| | `beta2` | float | `0.999` | In [0, 1). |" in text
     assert "| | `at` | list of int | required | Numbers of updates, each at least 1, ascending. |" in text
 

@@ -341,6 +341,19 @@ def test_more_images_than_memory(folder: Path) -> None:
     assert text.endswith("A window has 60,000 images. Streamed / in memory is 1.17.")
 
 
+def test_kernels_of_other_processors(folder: Path) -> None:
+    assert results.processors().startswith("`benchmarks/processors.json` is not there yet; `python -m benchmarks.")
+    first = {"kernels": "A_B", "test_accuracy": 0.8722, "test_cross_entropy": 0.4264361, "relative_distance": 0.0}
+    other = {"kernels": "C", "test_accuracy": 0.9, "test_cross_entropy": 0.5, "relative_distance": 6e-07}
+    write(folder / "benchmarks/processors.json", {"small": [first, other]})
+    text = results.processors()
+    assert rows(text)[0] == ["Model", "Kernels", "Test accuracy", "Test cross-entropy", "Distance from the first"]
+    assert rows(text)[2:] == [
+        ["`small`", "A&#95;B", "87.22\u00a0%", "0.426436", "-"],
+        ["", "C", "90.00\u00a0%", "0.500000", "6.0e-07"],
+    ]
+
+
 def test_the_measurements_of_the_project_on_many_images_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert len(rows(results.large_data())) > 3

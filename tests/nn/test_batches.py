@@ -61,6 +61,12 @@ def test_a_window_is_used_up_before_the_next_one_begins() -> None:
     assert any((np.diff(window) < 0).any() for window in windows)
 
 
+def test_the_windows_are_drawn_first_and_then_the_order_in_each() -> None:
+    rng = np.random.default_rng(4)
+    expected = [10 * k + rng.permutation(7 if k == 4 else 10) for k in rng.permutation(5)]
+    np.testing.assert_array_equal(np.concatenate(batches(47, 5, seed=4, window=10)), np.concatenate(expected))
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_chosen_columns_lie_in_memory_as_the_examples_do(order: Literal["C", "F"], dtype: type) -> None:

@@ -59,9 +59,10 @@ def test_is_inactive_in_prediction() -> None:
     assert layer.backward(dD) is dD
 
 
-def test_both_dtypes_drop_the_same_entries() -> None:
-    masks = [dropout(0.5).forward(np.ones((9, 9), dtype), generator()) for dtype in (np.float32, np.float64)]
-    np.testing.assert_array_equal(masks[0], masks[1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_each_dtype_drops_where_a_number_drawn_in_float32_is_below_the_rate(dtype: type[np.floating[Any]]) -> None:
+    D = dropout(0.5).forward(np.ones((9, 9), dtype), generator())
+    np.testing.assert_array_equal(D == 0, generator().random((9, 9), np.float32) < 0.5)
 
 
 def test_an_entry_is_kept_from_the_rate_on() -> None:

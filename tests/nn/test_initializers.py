@@ -1,5 +1,7 @@
 """The distributions that parameters begin with: their limits, and their moments within four standard errors."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,10 @@ def assert_uniform(W: Array, low: float, high: float) -> None:
     assert W.max() < high
     assert W.max() - W.min() > 0.999 * (high - low)
     assert_moments(W, (low + high) / 2, (high - low) ** 2 / 12, kurtosis=9 / 5)
+
+
+def test_each_is_found_by_its_name_in_params_yaml() -> None:
+    assert INITIALIZERS == {"uniform": Uniform, "normal": Normal, "he": He, "glorot": Glorot}
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.5, 0.5), (1.0, 4.0)])
@@ -96,6 +102,12 @@ def test_shapes_dtype_and_source_of_randomness(name: str) -> None:
     assert W.dtype == b.dtype == np.float64
     np.testing.assert_array_equal(initializer(3, 5, np.random.default_rng(0))[0], W)
     assert (initializer(3, 5, np.random.default_rng(1))[0] != W).all()
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_an_initializer_does_not_change(name: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        INITIALIZERS[name]().scale = 0.5  # type: ignore[attr-defined] # it is frozen: that is tested
 
 
 @pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (2.0, 1.0), (np.nan, 1.0)])

@@ -1,5 +1,6 @@
 """The optimizers against steps worked by hand."""
 
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,11 @@ def steps(optimizer: Optimizer, gradients: list[float], rate: float) -> list[flo
         optimizer.step(theta, np.full((1, 1), g), state, rate, t)
         path.append(float(theta[0, 0]))
     return path
+
+
+def test_each_is_found_by_its_name_in_params_yaml() -> None:
+    by_name = {"momentum": Momentum, "nesterov": Nesterov, "rmsprop": RMSProp, "adam": Adam}
+    assert OPTIMIZERS == {"gradient-descent": GradientDescent, **by_name}
 
 
 def test_gradient_descent_by_hand() -> None:
@@ -115,6 +121,12 @@ def test_finds_the_minimum_of_a_parabola(name: str) -> None:
 def test_impossible_options(name: str, options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OPTIMIZERS[name](**options)
+
+
+@every_optimizer
+def test_hyperparameters_are_fixed(name: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        OPTIMIZERS[name]().momentum = 0.5  # type: ignore[attr-defined] # it is frozen: that is tested
 
 
 def test_the_defaults_are_those_that_are_published() -> None:

@@ -1,7 +1,9 @@
 """A batch in parts: they add up to the batch, and no bit depends on the workers."""
 
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from stages.nn import parts as parts_module
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
 from stages.nn.batch_normalization import BatchNormalization
@@ -60,6 +63,13 @@ class Ranks(Team):
         return list(self._table)
 
 
+def of_ranks(size: int, work: Callable[[Ranks], Any]) -> list[Any]:
+    """Return what the work of each of so many processes gives."""
+    table, barrier = [None] * size, threading.Barrier(size, timeout=60)
+    with ThreadPoolExecutor(size) as pool:
+        return list(pool.map(work, [Ranks(rank, size, table, barrier) for rank in range(size)]))
+
+
 @pytest.mark.parametrize("m", [1, 2, 7, 64])
 @pytest.mark.parametrize("parts", [1, 2, 3, 8])
 def test_each_column_is_in_one_part_and_they_are_of_one_size(parts: int, m: int) -> None:
@@ -99,6 +109,13 @@ def test_the_parts_add_up_to_the_batch(count: int, m: int) -> None:
     assert found_correct == correct
     for name, gradient in whole.gradients.items():
         np.testing.assert_allclose(parted.gradients[name], gradient, rtol=1e-12, atol=1e-16, err_msg=name)
+
+
+def test_a_prediction_is_correct_where_the_largest_logit_is_that_of_the_label() -> None:
+    X, _ = examples(10)
+    y = network().forward(X).argmax(axis=0)
+    y[:3] = (y[:3] + 1) % CLASSES
+    assert loss_and_gradients(network(), X, y)[1] == 7
 
 
 def test_what_an_empty_part_held_before_is_not_added() -> None:
@@ -153,19 +170,33 @@ def test_no_bit_depends_on_the_number_of_threads(count: int, threads: int) -> No
 @pytest.mark.parametrize("count", [1, 2, 8])
 @pytest.mark.parametrize("size", [2, 4])
 def test_no_bit_depends_on_the_number_of_processes(count: int, size: int) -> None:
-    table, barrier = [None] * size, threading.Barrier(size)
-    found: dict[int, bytes] = {}
+    found = of_ranks(size, lambda team: trained(count, threads=1 + team.rank % 2, team=team))
+    assert found == [trained(count)] * size
 
-    def run(rank: int) -> None:
-        found[rank] = trained(count, threads=1 + rank % 2, team=Ranks(rank, size, table, barrier))
 
-    ranks = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join()
-    assert set(found.values()) == {trained(count)}
-    assert len(found) == size
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """Return how many parts each thread has worked on."""
+    worked: Counter[int] = Counter()
+
+    def counted(*arguments: Any) -> tuple[float, int]:
+        worked[threading.get_ident()] += 1
+        return loss_and_gradients(*arguments)
+
+    monkeypatch.setattr(parts_module, "loss_and_gradients", counted)
+    return worked
+
+
+@pytest.mark.parametrize(("options", "shares"), [({}, [7]), ({"threads": 2}, [4, 3])])
+def test_threads_share_the_parts(options: dict[str, Any], shares: list[int], workers: Counter[int]) -> None:
+    Parts(network(), 7, **options).loss_and_gradients(*examples(10), None, 1)
+    assert workers[threading.get_ident()] == shares[0]
+    assert sorted(workers.values(), reverse=True) == shares
+
+
+def test_processes_share_the_parts(workers: Counter[int]) -> None:
+    of_ranks(2, lambda team: Parts(network(), 7, team=team).loss_and_gradients(*examples(10), None, 1))
+    assert sorted(workers.values()) == [3, 4]
 
 
 def test_the_number_of_parts_changes_what_is_drawn() -> None:
@@ -180,6 +211,19 @@ def test_each_update_and_each_part_draws_its_own_numbers() -> None:
         for part in (0, 1)
     }
     assert len(set(drawn.values())) == len(drawn)
+
+
+@pytest.mark.parametrize(("options", "seed"), [({}, 0), ({"count": 2, "seed": 5}, 5)])
+def test_a_part_draws_from_the_seed_its_number_and_the_update(options: dict[str, Any], seed: int) -> None:
+    X, y = examples(8)
+    loss, correct = Parts(network(0.3), **options).loss_and_gradients(X, y, None, 3)
+    count, expected = options.get("count", 1), []
+    for part in range(count):
+        columns = columns_of_part(part, count, 8)
+        rng = PartGenerator(seed, part).of_update(3)
+        expected.append(loss_and_gradients(network(0.3), X[:, columns], y[columns], 8, rng))
+    assert (loss, correct) == tuple(map(sum, zip(*expected, strict=True)))
+    assert (type(loss), type(correct)) == (float, int)
 
 
 @pytest.mark.parametrize("drawn_before", [0, 1, 5])

@@ -1,6 +1,7 @@
 """ReLU against cases worked by hand and central differences."""
 
 import numpy as np
+import pytest
 
 from stages.nn.gradient_check import numeric_gradient, relative_error
 from stages.nn.layer import Start
@@ -36,3 +37,8 @@ def test_its_branches_are_the_entries_above_zero() -> None:
     layer.forward(np.array([[-2.0], [0.0], [0.5]]))
     [sides] = layer.branches()
     np.testing.assert_array_equal(sides, [[False], [False], [True]])
+
+
+def test_without_a_forward_pass_it_has_no_branches() -> None:
+    with pytest.raises(AssertionError, match=r"^forward comes first$"):
+        ReLU((3,), Start(np.random.default_rng(0))).branches()

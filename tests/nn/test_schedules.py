@@ -1,18 +1,23 @@
 """The schedules' factors, by hand."""
 
 import re
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.nn.schedules import Constant, Cosine, Schedule, Steps
+from stages.nn.schedules import SCHEDULES, Constant, Cosine, Schedule, Steps
 
 
 def factors(schedule: Schedule, updates: int) -> list[float]:
     """Return the factor of each update."""
     return [schedule(update, updates) for update in range(1, updates + 1)]
+
+
+def test_each_is_found_by_its_name_in_params_yaml() -> None:
+    assert SCHEDULES == {"constant": Constant, "steps": Steps, "cosine": Cosine}
 
 
 def test_constant() -> None:
@@ -51,6 +56,12 @@ def test_cosine_rises_to_one_then_falls_and_stays_positive(warmup: int, updates:
     assert path[warmup:] == sorted(path[warmup:], reverse=True)
     if updates > warmup:
         assert path[warmup] == 1
+
+
+@pytest.mark.parametrize("schedule", [Constant(), Steps([1]), Cosine()])
+def test_a_schedule_does_not_change(schedule: Schedule) -> None:
+    with pytest.raises(FrozenInstanceError):
+        schedule.factor = 0.5  # type: ignore[attr-defined] # it is frozen: that is tested
 
 
 @pytest.mark.parametrize("at", [[], [0], [-1, 3], [3, 3], [5, 4]])

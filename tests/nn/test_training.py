@@ -19,7 +19,7 @@ from stages.nn.initializers import Normal, Uniform
 from stages.nn.layer import Start
 from stages.nn.network import Network
 from stages.nn.optimizers import OPTIMIZERS, GradientDescent, Momentum, Optimizer
-from stages.nn.parts import PartGenerator, loss_and_gradients
+from stages.nn.parts import Alone, PartGenerator, loss_and_gradients
 from stages.nn.schedules import Constant, Schedule, Steps
 from stages.nn.softmax import softmax
 from stages.nn.training import Diverged, Record, Trainer, evaluate, fit
@@ -95,11 +95,13 @@ def test_loss_and_correct_predictions_are_those_before_the_update() -> None:
 def test_evaluate(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "BLOCK", block)
     network = random_network(dropout=0.5)
-    X, y = random_examples(10)
+    X, _ = random_examples(10)
     Z = network.forward(X).copy()
+    y = Z.argmax(axis=0)
+    y[:3] = (y[:3] + 1) % CLASSES
     loss, accuracy = evaluate(network, X, y)
     assert loss == pytest.approx(cross_entropy(Z, y, 10), rel=1e-14)
-    assert accuracy == np.mean(Z.argmax(axis=0) == y)
+    assert accuracy == 0.7
 
 
 class Recorder:
@@ -259,6 +261,31 @@ def test_fit_makes_the_updates_that_the_trainer_has_left() -> None:
     assert set(recorder.numbers) == {2, 3}
 
 
+@pytest.mark.parametrize("window", [None, 3])
+def test_the_updates_are_those_of_the_batches_of_the_window(window: int | None) -> None:
+    X, y = random_examples(10)
+    fitted, stepped = (trainer_of(random_network(), 3) for _ in range(2))
+    list(fit(fitted, X, y, 4, np.random.default_rng(0), window=window))
+    for chosen in epoch_batches(10, 4, np.random.default_rng(0), window):
+        stepped.step(X, y, chosen)
+    np.testing.assert_array_equal(fitted.parts.parameters, stepped.parts.parameters)
+
+
+def test_a_trainer_decays_nothing_and_takes_one_part_unless_it_is_told_to() -> None:
+    X, y = random_examples(10)
+    network, recorder = random_network(dropout=0.3), Recorder()
+    trainer = Trainer(random_network(dropout=0.3), recorder, 0.1, CONSTANT, 1)
+    loss_and_gradients(network, X, y, rng=PartGenerator(0, 0).of_update(1))
+    trainer.step(X, y)
+    expected = np.concatenate([gradient.ravel() for gradient in network.gradients.values()])
+    np.testing.assert_array_equal(recorder.gradients[0], expected)
+
+
+def test_a_trainer_works_in_its_team() -> None:
+    team = Alone()
+    assert Trainer(random_network(), PLAIN, 0.1, CONSTANT, 1, team=team).parts.team is team
+
+
 def test_the_same_generators_give_the_same_bits() -> None:
     networks = [random_network("relu", 0.3) for _ in range(2)]
     for network in networks:
@@ -330,6 +357,14 @@ def test_early_stopping_goes_back_also_where_the_updates_end_first() -> None:
     assert records[-1].update == 50
     losses = [record.validation_loss for record in records if record.validation_loss is not None]
     assert evaluate(network, *SEVEN_OF_TEN)[0] == min(losses) < losses[-1]
+
+
+def test_early_stopping_that_is_shown_no_validation_loss_changes_nothing() -> None:
+    stopped, plain = (trainer_of(coin(0.1), 5, learning_rate=0.5) for _ in range(2))
+    list(fit(stopped, *CERTAIN, None, np.random.default_rng(0), early_stopping=EarlyStopping(1)))
+    list(fit(plain, *CERTAIN, None, np.random.default_rng(0)))
+    assert stopped.update == 5
+    np.testing.assert_array_equal(stopped.parts.parameters, plain.parts.parameters)
 
 
 def test_without_early_stopping_the_last_parameters_stay() -> None:

@@ -72,6 +72,11 @@ def test_gray_is_the_default_and_can_be_inverted(monkeypatch: pytest.MonkeyPatch
     assert len(np.unique(plain[1][:12])) > 1, "the classes are mixed"
 
 
+def test_no_time_is_in_a_file() -> None:
+    mtime = slice(4, 8)  # of the header of gzip
+    assert make_idx.idx(np.zeros((1, 2, 2), np.uint8))[mtime] == bytes(4)
+
+
 @pytest.mark.usefixtures("pictures")
 def test_the_same_pictures_give_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b"):
