@@ -111,7 +111,7 @@ def _with_tests(markdown: str) -> str:
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Link shown code to its reference, and list the works that a page cites at its end."""
     html = re.sub(
-        r'(<span class="filename">)(stages/[\w/]+)\.py · ([\w.]+)(</span>)',
+        r'(<span class="filename">)(stages/[\w/]+)\.py · ((?!_)\w+(?:\.(?!_)\w+)*)(</span>)',  # no private name
         lambda match: (
             f'{match[1]}<autoref identifier="{match[2].replace("/", ".")}.{match[3]}">'
             f"{match[2]}.py · {match[3]}</autoref>{match[4]}"
