@@ -198,9 +198,9 @@ def goals() -> str:
         verdict = "reached" if work.ratios[name].median <= goal else "not reached"
         return f"{words.spread(work.ratios[name])}<br>goal {goal:.2f}: {verdict}"
 
-    rows = [[work.work, *(cell(work, name) for name in names)] for work in measured.works]
+    rows = [[escaped(work.work), *(cell(work, name) for name in names)] for work in measured.works]
     warning = f'!!! warning "Not as it should be"\n\n    {escaped(measured.warning)}\n\n' if measured.warning else ""
-    return f"{warning}{table(['Work', *names], rows, '---', '--:')}"
+    return f"{warning}{table(['Work', *map(escaped, names)], rows, '---', '--:')}"
 
 
 def benchmarks() -> str:

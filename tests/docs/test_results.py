@@ -282,7 +282,7 @@ def test_goals_stand_beside_what_was_measured(
     goal: float, verdict: str, measured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurements.Goals, "PATH", measured / "benchmarks/goals.json")
-    write(measured / "benchmarks/goals.json", {"full batch": {"theirs": goal}, "mini-batch": {"others": 1}})
+    write(measured / "benchmarks/goals.json", {"full batch": {"the_irs|": goal}, "mini-batch": {"others": 1}})
     assert rows(results.goals()) == [
         ["Work", "the&#95;irs&#124;", "others"],
         ["---", "--:", "--:"],
@@ -299,12 +299,12 @@ def test_kernels_that_the_environment_chose_are_said_on_the_page(measured: Path)
 def test_the_chart_shows_each_ratio_with_its_spread(measured: Path) -> None:
     shown = re.fullmatch(r"!\[(.*)\]\(data:image/svg\+xml;base64,(\S+)\)", speed_chart.speed_chart())
     assert shown
-    assert shown[1].endswith("full batch: theirs 0.40 (0.30 to 2.00)")
+    assert shown[1].endswith("full batch: the&#95;irs&#124; 0.40 (0.30 to 2.00)")
     assert base64.b64decode(shown[2]).rstrip().endswith(b"</svg>")
     figure = Figure()
     axes = figure.subplots()
     (work,) = measurements.Benchmarks.load().works
-    speed_chart.draw_work(axes, work, {"theirs": 0.5})
+    speed_chart.draw_work(axes, work, {"the_irs|": 0.5})
     (range_,) = [collection for collection in axes.collections if isinstance(collection, LineCollection)]
     assert np.asarray(range_.get_segments()[0]).tolist() == [[0.3, 0], [2, 0]]
     points = {str(line.get_label()): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
