@@ -91,6 +91,8 @@ def test_code_of_a_derivation_links_to_the_reference_and_its_module_back(parsed:
     for source in sorted((ROOT / "docs" / "derivations").glob("*.md")):
         page = parsed[f"derivations/{source.stem}/index.html"]
         for path, name in re.findall(r'source="(\S+)\.py" object="(\S+)"', source.read_text(encoding="utf-8")):
+            if not path.startswith("stages/") or re.search(r"(^|\.)_", name):
+                continue  # the reference has no private name, and the pages link to that of the stages alone
             anchor = f"{path.replace('/', '.')}.{name}"
             assert f"../../api/nn/#{anchor}" in page.links, f"{source.stem}: {anchor}"
             assert anchor in reference.anchors
@@ -110,7 +112,8 @@ def test_every_public_name_is_in_the_reference(parsed: dict[str, Page]) -> None:
     assert {"stages.nn.softmax.softmax", "stages.nn.affine.Affine.backward", "stages.nn.layer_table.LAYERS"} < set(
         names
     )
-    assert [name for name in names if name not in anchors] == []
+    # what the team of one process has is documented with the protocol
+    assert [name for name in names if name.replace(".Alone.", ".Team.") not in anchors] == []
 
 
 def _public(body: list[ast.stmt]) -> Iterator[str]:
