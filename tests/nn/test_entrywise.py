@@ -1,5 +1,7 @@
 """What the functions applied entry by entry have in common, beside what every layer has."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -26,10 +28,12 @@ def test_the_functions_alone_change_nothing_that_they_are_given(kind: type[Entry
 
 @every_function
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_uses_its_memory_again_and_follows_size_and_order_of_the_batch(kind: type[Entrywise], order: str) -> None:
+def test_uses_its_memory_again_and_follows_size_and_order_of_the_batch(
+    kind: type[Entrywise], order: Literal["C", "F"]
+) -> None:
     rng = np.random.default_rng(0)
     layer = layer_of(kind)
-    wide, narrow = (np.array(rng.normal(size=(4, m)), order=order) for m in (6, 2))  # type: ignore[call-overload] # order is any str
+    wide, narrow = (np.array(rng.normal(size=(4, m)), order=order) for m in (6, 2))
     A = layer.forward(wide)
     assert layer.forward(wide) is A
     assert layer.backward(wide) is layer.backward(wide)
