@@ -4,6 +4,7 @@ from stages.nn.affine import Affine
 from stages.nn.average_pooling import AveragePooling
 from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.convolution import Convolution
+from stages.nn.deformation import Deformation
 from stages.nn.dropout import Dropout
 from stages.nn.layer import Layer
 from stages.nn.layer_normalization import LayerNormalization
@@ -25,4 +26,5 @@ LAYERS: dict[str, type[Layer]] = {
     "residual": Residual,
     "batch_normalization": BatchNormalization,
     "layer_normalization": LayerNormalization,
+    "deformation": Deformation,
 }
