@@ -16,13 +16,15 @@ def patches(images: Array, square: Square, memory: Array | None = None) -> Array
     Parameters
     ----------
     images : ndarray of shape (m, rows, columns, channels)
-        With their padding, if any.
+        With their padding, if any; where a patch is a pixel, P is a view of them if they lie in C order.
     square : Square
         With its places.
     memory : ndarray, optional
         To be overwritten, if it is as P.
     """
     size, stride, (m, _, _, channels) = square.size, square.stride, images.shape
+    if size == stride == 1:  # a patch is a pixel
+        return images.reshape(-1, channels).T
     places, entries = (m, square.height, square.width), (size, size, channels)
     windows = sliding_window_view(images, (size, size), axis=(1, 2))[:, ::stride, ::stride]
     shape = math.prod(entries), math.prod(places)
@@ -109,6 +111,9 @@ class Convolution(Layer):
         if not dX:
             return None
         self._dX = reuse(self._dX, self._shape_of_padded(m), dZ.dtype)
+        if self._square.size == self._square.stride == 1:
+            np.matmul(dZ.T, W, out=self._dX.reshape(-1, W.shape[1]))
+            return columns_of(self._dX)
         self._dX[...] = 0
         self._product = reuse(self._product, (dZ.shape[1], self._input_shape[2]), dZ.dtype)
         W_by_entry = W.reshape(len(W), -1, self._input_shape[2]).swapaxes(0, 1).copy()
