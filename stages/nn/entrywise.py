@@ -20,6 +20,7 @@ class Entrywise(Layer):
         (A, dA) -> dZ; takes `out`.
     """
 
+    refines = True
     function: ClassVar[Callable[..., Array]]
     function_backward: ClassVar[Callable[..., Array]]
 
