@@ -20,6 +20,7 @@ Path = tuple[int, ...]  # where a layer is in a network: (2, 0) is the first lay
 Count = Annotated[int, "at least 1"]
 Margin = Annotated[int, "at least 0"]
 Share = Annotated[float, "at least 0 and below 1"]
+Extent = Annotated[float, "at least 0"]
 SmallNumber = Annotated[float, "at least 1e-12 and at most 1"]  # none that single precision takes for 0
 
 
@@ -108,6 +109,8 @@ class Layer(ABC):
 
     Attributes
     ----------
+    input_shape : tuple of int
+        Of an example of its input.
     shape : tuple of int
         Of an example of its output; that of the input unless a layer sets another.
     parameters : dict of str to ndarray
@@ -135,7 +138,7 @@ class Layer(ABC):
     example: ClassVar[tuple[Shape, dict[str, Any]]] = (6,), {}
 
     def __init__(self, shape: Shape, start: Start) -> None:
-        self.shape = shape
+        self.input_shape = self.shape = shape
         self.parameters: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
 
