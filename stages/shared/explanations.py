@@ -81,6 +81,7 @@ def log_odds_gradient(Z: Array, classes: Sequence[int] | NDArray[np.integer]) ->
 def saliency(network: Layer, X: Array, classes: Sequence[int] | NDArray[np.integer]) -> Array:
     """Return the gradient by the images X of the log-odds of a class of each, of the shape of X, (features, m).
 
+    It says how much each pixel speaks for the class. Simonyan et al. (2014) take the gradient of the logit for that.
     The network's gradients by its parameters are overwritten.
     """
     dX = network.backward(log_odds_gradient(network.forward(X), classes))
