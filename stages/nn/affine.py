@@ -22,6 +22,7 @@ class Affine(Layer):
     """
 
     decayed = ("W",)
+    makes = "unit"
     example = (6,), {"units": 4}
 
     def __init__(self, shape: Shape, start: Start, *, units: Count | None = None) -> None:

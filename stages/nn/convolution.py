@@ -65,6 +65,7 @@ class Convolution(Layer):
     """
 
     decayed = ("W",)
+    makes = "filter"
     example = (5, 4, 2), {"filters": 3, "size": 3, "stride": 2, "padding": 1}
 
     def __init__(

@@ -37,9 +37,16 @@ class Team(Protocol):
 
 
 class Alone:
-    """A team of one process."""
+    """A team of one process.
 
-    rank, size = 0, 1
+    Attributes
+    ----------
+    rank, size : int
+        Number of this process, 0, and how many there are, 1.
+    """
+
+    rank = 0
+    size = 1
 
     def exchange(self, rows: NDArray[Any], counts: Sequence[int]) -> None:
         """Leave the rows as they are: all are its own."""
