@@ -78,7 +78,12 @@ class Checkpoint:
         self.path = FOLDER / f"{name}.npz"
         self.origin, self.trainer, self.rng, self.early_stopping = origin, trainer, rng, early_stopping
         self.history: list[Record] = []
-        self._saved = time.monotonic()
+        self._begun = self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the training has taken so far, without what an interruption has lost."""
+        return time.monotonic() - self._begun
 
     def _arrays(self) -> dict[str, Array]:
         state = {f"optimizer {number}": array for number, array in enumerate(self.trainer.state)}
@@ -92,6 +97,7 @@ class Checkpoint:
             "update": self.trainer.update,
             "rng": self.rng.bit_generator.state,
             "history": [asdict(record) for record in self.history],
+            "seconds": self.seconds,
             "early_stopping": [stopping.best_loss, stopping.since_best] if stopping else None,
         }
         best = {f"{name} best": theta for name, theta in stopping.best.items()} if stopping else {}
@@ -116,6 +122,7 @@ class Checkpoint:
         self.trainer.update = description["update"]
         self.rng.bit_generator.state = description["rng"]
         self.history = [Record(**record) for record in description["history"]]
+        self._begun -= description["seconds"]
         if self.early_stopping:
             self.early_stopping.best_loss, self.early_stopping.since_best = description["early_stopping"]
             self.early_stopping.best = {
