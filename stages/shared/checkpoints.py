@@ -45,6 +45,11 @@ def origin(row: Model, examples: Sequence[NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
+def path_of(name: str) -> Path:
+    """Return where the checkpoint of a training is."""
+    return FOLDER / f"{name}.npz"
+
+
 class Checkpoint:
     """The state of one model's training, on disk.
 
@@ -75,7 +80,7 @@ class Checkpoint:
         rng: np.random.Generator,
         early_stopping: EarlyStopping | None = None,
     ) -> None:
-        self.path = FOLDER / f"{name}.npz"
+        self.path = path_of(name)
         self.origin, self.trainer, self.rng, self.early_stopping = origin, trainer, rng, early_stopping
         self.history: list[Record] = []
         self._begun = self._saved = time.monotonic()
