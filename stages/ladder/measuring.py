@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from stages.evaluate import confusion_matrix, summary
 from stages.nn.arrays import Array, Labels
@@ -55,12 +56,30 @@ def assess(networks: Sequence[Network], X: Array, y: Labels, classes: int, seed:
 
 
 def write(name: str, about: dict[str, Any], results: Sequence[Result]) -> None:
-    """Write metrics/<name>.json and, with a row for each image not recognized, metrics/wrong/<name>.csv."""
+    """Write metrics/<name>.json and, with a row for each image that is not recognized, metrics/wrong/<name>.csv.
+
+    The mean over the seeds has the 95 % interval of Wilson (1927) for a network that is right as often; the spread is
+    the standard deviation over the seeds.
+
+    Parameters
+    ----------
+    name : str
+        The rung or committee.
+    about : dict
+        What holds for all seeds, with the number of images in each part.
+    results : sequence of Result
+        One for each seed.
+    """
     accuracies = [result.measured["accuracy"] for result in results]
-    spread = round(float(np.std(accuracies, ddof=1)), 6) if len(results) > 1 else None
+    mean, m = float(np.mean(accuracies)), about["images"]["test"]
+    interval = binomtest(round(mean * m), m).proportion_ci(confidence_level=0.95, method="wilson")
+    over_seeds = {
+        "mean": round(mean, 6),
+        "spread": round(float(np.std(accuracies, ddof=1)), 6) if len(results) > 1 else None,
+        "interval": [round(interval.low, 6), round(interval.high, 6)],
+    }
     seeds = [{"seed": result.seed, "wrong": len(result.wrong), **result.measured} for result in results]
-    content = {**about, "mean": round(float(np.mean(accuracies)), 6), "spread": spread, "seeds": seeds}
-    write_json(METRICS / f"{name}.json", content)
+    write_json(METRICS / f"{name}.json", {**about, **over_seeds, "seeds": seeds})
     with replacing(METRICS / "wrong" / f"{name}.csv") as partial:
         table = pd.concat([result.wrong.assign(seed=result.seed) for result in results])
         table[["seed", "index", "label", "predicted"]].to_csv(partial, index=False, lineterminator="\n")
