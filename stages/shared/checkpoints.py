@@ -91,8 +91,10 @@ class Checkpoint:
         return time.monotonic() - self._begun
 
     def _arrays(self) -> dict[str, Array]:
-        state = {f"optimizer {number}": array for number, array in enumerate(self.trainer.state)}
-        return self.trainer.network.kept | state
+        trainer = self.trainer
+        state = {f"optimizer {number}": array for number, array in enumerate(trainer.state)}
+        averages = trainer.average.network.kept if trainer.average else {}
+        return trainer.network.kept | state | {f"{name} average": array for name, array in averages.items()}
 
     def save(self) -> None:
         """Write the state, which must be that at a record."""

@@ -44,6 +44,7 @@ def test_keys_that_may_be_left_out_have_their_defaults() -> None:
     )
     assert (row.weight_decay, row.record_every, row.early_stopping) == (0, 1, None)
     assert row.optimizer == GradientDescent()
+    assert (row.label_smoothing, row.clip_norm, row.decoupled_decay, row.averaging) == (0, None, False, None)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,15 @@ def test_keys_that_may_be_left_out_have_their_defaults() -> None:
         ("schedule", {"name": "steps"}, r"schedule\.at is missing"),
         ("schedule", {"name": "steps", "at": [5, 5]}, "must list ascending numbers of updates"),
         ("split", "nowhere", "must be one of .*kaggle, standard, not 'nowhere'"),
+        ("label_smoothing", 1, "label_smoothing is 1: should be less than 1"),
+        ("label_smoothing", -0.1, "label_smoothing is -0.1: should be greater than or equal to 0"),
+        ("label_smoothing", float("nan"), "label_smoothing is nan: should be"),
+        ("clip_norm", 0, "clip_norm is 0: should be greater than 0"),
+        ("clip_norm", float("inf"), "clip_norm is inf: should be a finite number"),
+        ("decoupled_decay", "yes", "decoupled_decay is 'yes': should be a valid boolean"),
+        ("averaging", 0, "averaging is 0: should be greater than 0"),
+        ("averaging", 1, "averaging is 1: should be less than 1"),
+        ("averaging", True, "averaging is True: should be a valid number"),
         ("early_stopping", 3, "needs splits.kaggle.validation above 0"),
         ("batch_sise", 3, "batch_sise is not a known key"),
         ("seed", None, "seed is None: should be a valid integer"),
