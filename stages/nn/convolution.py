@@ -16,13 +16,15 @@ def patches(images: Array, square: Square, memory: Array | None = None) -> Array
     Parameters
     ----------
     images : ndarray of shape (m, rows, columns, channels)
-        With their padding, if any.
+        With their padding, if any; where a patch is a pixel, P is a view of them if they lie in C order.
     square : Square
         With its places.
     memory : ndarray, optional
         To be overwritten, if it is as P.
     """
     size, stride, (m, _, _, channels) = square.size, square.stride, images.shape
+    if size == stride == 1:  # a patch is a pixel
+        return images.reshape(-1, channels).T
     places, entries = (m, square.height, square.width), (size, size, channels)
     windows = sliding_window_view(images, (size, size), axis=(1, 2))[:, ::stride, ::stride]
     shape = math.prod(entries), math.prod(places)
@@ -56,6 +58,11 @@ class Convolution(Layer):
         Entries from one place to the next.
     padding : int
         Rows and columns of zeros on each side of the image; less than the size.
+
+    Attributes
+    ----------
+    square : Square
+        With its places on the padded image.
     """
 
     decayed = ("W",)
@@ -74,11 +81,11 @@ class Convolution(Layer):
             raise OptionError("size", f"is {size}: {problem}")
         super().__init__(shape, start)
         places = ((side + 2 * padding - size) // stride + 1 for side in (height, width))
-        self._square = Square(size, stride, *places)
-        self.shape = (self._square.height, self._square.width, filters)
+        self.square = Square(size, stride, *places)
+        self.shape = (self.square.height, self.square.width, filters)
         outputs = -(-filters * size**2 // stride**2)  # an entry of the input meets so many weights on average
         self.parameters = start.draw(filters, size**2 * channels, outputs)
-        self._input_shape, self._padding = shape, padding
+        self.padding = padding
         self._padded: Array | None = None
         self._P: Array | None = None
         self._Z: Array | None = None
@@ -93,7 +100,7 @@ class Convolution(Layer):
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W P + b, of shape (height width filters, m), for X of shape (height width channels, m)."""
         W, b = self.parameters.values()
-        self._P = patches(self._with_padding(images_of(X, self._input_shape)), self._square, self._P)
+        self._P = patches(self._with_padding(images_of(X, self.input_shape)), self.square, self._P)
         self._Z = reuse(self._Z, (X.shape[1], *self.shape), X.dtype)
         Z = self._Z.reshape(-1, len(W)).T
         np.matmul(W, self._P, out=Z)
@@ -114,32 +121,35 @@ class Convolution(Layer):
         if not dX:
             return None
         self._dX = reuse(self._dX, self._shape_of_padded(m), dZ.dtype)
+        if self.square.size == self.square.stride == 1:
+            np.matmul(dZ.T, W, out=self._dX.reshape(-1, W.shape[1]))
+            return columns_of(self._dX)
         self._dX[...] = 0
-        self._product = reuse(self._product, (dZ.shape[1], self._input_shape[2]), dZ.dtype)
-        W_by_entry = W.reshape(len(W), -1, self._input_shape[2]).swapaxes(0, 1).copy()
-        for W_entry, dX_entry in zip(W_by_entry, self._square.entries(self._dX), strict=True):
+        self._product = reuse(self._product, (dZ.shape[1], self.input_shape[2]), dZ.dtype)
+        W_by_entry = W.reshape(len(W), -1, self.input_shape[2]).swapaxes(0, 1).copy()
+        for W_entry, dX_entry in zip(W_by_entry, self.square.entries(self._dX), strict=True):
             np.matmul(dZ.T, W_entry, out=self._product)
             dX_entry[...] += self._product.reshape(dX_entry.shape)
         return columns_of(self._inner(self._dX))
 
     def pictures(self) -> Array | None:
         """Return the filters, if they are pictures: of an image in gray or in color."""
-        size, channels = self._square.size, self._input_shape[2]
+        size, channels = self.square.size, self.input_shape[2]
         return self.parameters["W"].reshape(-1, size, size, channels) if channels in (1, 3) else None
 
     def _shape_of_padded(self, m: int) -> Shape:
-        height, width, channels = self._input_shape
-        return m, height + 2 * self._padding, width + 2 * self._padding, channels
+        height, width, channels = self.input_shape
+        return m, height + 2 * self.padding, width + 2 * self.padding, channels
 
     def _inner(self, padded: Array) -> Array:
         """Return the images without what is around them, as a view."""
-        height, width, _ = self._input_shape
-        p = self._padding
+        height, width, _ = self.input_shape
+        p = self.padding
         return padded[:, p : p + height, p : p + width]
 
     def _with_padding(self, images: Array) -> Array:
         """Return the images with zeros around them."""
-        if not self._padding:
+        if not self.padding:
             return images
         self._padded = reuse(self._padded, self._shape_of_padded(len(images)), images.dtype)
         self._padded[...] = 0

@@ -23,22 +23,26 @@ class MaxPooling(Layer):
         Side of the squares.
     stride : int, optional
         Entries from one square to the next; the side if it is left out.
+
+    Attributes
+    ----------
+    square : Square
+        With its places.
     """
 
     example = (4, 6, 2), {"size": 2}
 
     def __init__(self, shape: Shape, start: Start, *, size: Count, stride: Count | None = None) -> None:
         super().__init__(shape, start)
-        self._square, self.shape = pooled("max_pooling", shape, size, stride)
-        self._input_shape = shape
+        self.square, self.shape = pooled("max_pooling", shape, size, stride)
         self._images: Array | None = None
         self._Y: Array | None = None
         self._dX: Array | None = None
 
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return the maxima Y, of shape (height width channels, m) of the output."""
-        self._images = images_of(X, self._input_shape)
-        first, *others = self._square.entries(self._images)
+        self._images = images_of(X, self.input_shape)
+        first, *others = self.square.entries(self._images)
         self._Y = reuse(self._Y, first.shape, X.dtype)
         self._Y[...] = first
         for entry in others:
@@ -57,7 +61,7 @@ class MaxPooling(Layer):
         self._dX[...] = 0
         by_output = images_of(dY, self.shape)
         waiting = np.ones(by_output.shape, bool)
-        for entry, dX_entry in zip(self._square.entries(self._images), self._square.entries(self._dX), strict=True):
+        for entry, dX_entry in zip(self.square.entries(self._images), self.square.entries(self._dX), strict=True):
             mask = (entry == self._Y) & waiting
             dX_entry[...] += mask * by_output
             waiting ^= mask
@@ -66,4 +70,4 @@ class MaxPooling(Layer):
     def branches(self) -> list[NDArray[Any]]:
         """Return which entry of each square was the maximum, counted row by row."""
         assert self._images is not None, "forward comes first"
-        return [np.argmax([entry == self._Y for entry in self._square.entries(self._images)], axis=0)]
+        return [np.argmax([entry == self._Y for entry in self.square.entries(self._images)], axis=0)]
