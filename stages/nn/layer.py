@@ -19,6 +19,7 @@ Shape = tuple[int, ...]  # of one example: (784,), or (height, width, channels)
 Count = Annotated[int, "at least 1"]
 Margin = Annotated[int, "at least 0"]
 Share = Annotated[float, "at least 0 and below 1"]
+Extent = Annotated[float, "at least 0"]
 SmallNumber = Annotated[float, "at least 1e-12 and at most 1"]  # none that single precision takes for 0
 
 

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from stages.nn.initializers import INITIALIZERS, He, Initializer
-from stages.nn.layer import Count, Layer, Maker, Margin, Shape, Share, SmallNumber, Start
+from stages.nn.layer import Count, Extent, Layer, Maker, Margin, Shape, Share, SmallNumber, Start
 from stages.nn.layer_table import LAYERS
 from stages.nn.optimizers import OPTIMIZERS, GradientDescent, Optimizer
 from stages.nn.schedules import SCHEDULES, Constant, Schedule
@@ -127,6 +127,7 @@ LIMITED: dict[Any, Any] = {
     Count: Positive,
     Margin: NotNegative,
     Share: Fraction,
+    Extent: Annotated[float, Field(ge=0, allow_inf_nan=False)],
     SmallNumber: Annotated[float, Field(ge=1e-12, le=1)],
     Sequence[Maker]: Layers,
 }

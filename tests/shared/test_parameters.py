@@ -78,6 +78,17 @@ def test_keys_that_may_be_left_out_have_their_defaults() -> None:
             [{"name": "max_pooling", "size": 2, "stride": 0}],
             r"layers\.0\.stride is 0: should be greater than or equal to 1",
         ),
+        (
+            "layers",
+            [{"name": "deformation", "shift": -1}],
+            r"layers\.0\.shift is -1: should be greater than or equal to 0",
+        ),
+        (
+            "layers",
+            [{"name": "deformation", "elastic": float("inf")}],
+            r"layers\.0\.elastic is inf: should be a finite number",
+        ),
+        ("layers", [{"name": "deformation", "scaling": 1}], r"layers\.0\.scaling is 1: should be less than 1"),
         ("optimizer", {"name": "adan"}, "must be a map whose key `name` is one of gradient-descent, momentum"),
         ("optimizer", "adam", "must be a map whose key `name`"),
         ("optimizer", {"name": "adam", "beta3": 0.9}, r"optimizer\.beta3 is not a known key"),
