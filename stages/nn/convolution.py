@@ -94,6 +94,11 @@ class Convolution(Layer):
         self._product: Array | None = None
         self._dWT: Array | None = None
 
+    @property
+    def multiply_adds(self) -> int:
+        """One for each weight at each place."""
+        return self.shape[0] * self.shape[1] * self.parameters["W"].size
+
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W P + b, of shape (height width filters, m), for X of shape (height width channels, m)."""
         W, b = self.parameters.values()
