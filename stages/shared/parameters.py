@@ -228,7 +228,20 @@ def _new_form(row: dict[str, Any]) -> str:
 
 def describe_network(row: Model) -> str:
     """Return the layers of a network in words: "affine 128, relu, affine"."""
-    return ", ".join(map(str, row.layers))
+    return ", ".join(_folded(list(map(str, row.layers))))
+
+
+def _folded(words: list[str]) -> list[str]:
+    """Return them with what comes several times in a row told once: a, b, a, b, c as 2 × (a, b), c."""
+    for size in range(1, len(words) // 2 + 1):
+        for start in range(len(words) - 2 * size + 1):
+            block, times = words[start : start + size], 1
+            while words[start + times * size : start + (times + 1) * size] == block:
+                times += 1
+            if times > 1:
+                once = f"{times} × ({', '.join(block)})"
+                return _folded([*words[:start], once, *words[start + times * size :]])
+    return words
 
 
 class Parameters(Section):

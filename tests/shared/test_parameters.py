@@ -151,6 +151,21 @@ def test_a_row_of_the_old_form_is_refused_with_its_new_form_which_works(
     assert len(load().models["old"].layers) == new.count("name")
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("relu", "relu"),
+        ("relu tanh relu", "relu, tanh, relu"),
+        ("relu relu relu", "3 × (relu)"),
+        ("gelu relu tanh relu tanh gelu", "gelu, 2 × (relu, tanh), gelu"),
+        ("relu tanh relu tanh relu tanh sigmoid gelu gelu", "3 × (relu, tanh), sigmoid, 2 × (gelu)"),
+    ],
+)
+def test_layers_that_repeat_are_described_once(names: str, words: str) -> None:
+    row = {"split": "all", "layers": [{"name": name} for name in names.split()], "learning_rate": 1.0, "epochs": 1}
+    assert describe_network(Model.model_validate({**row, "seed": 0})) == words
+
+
 def test_layers_inside_a_layer_are_checked_and_written_like_those_outside(
     project: Path, write_parameters: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
