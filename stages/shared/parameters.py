@@ -232,14 +232,14 @@ def describe_network(row: Model) -> str:
 
 
 def _folded(words: list[str]) -> list[str]:
-    """Return them with what comes several times in a row told once: a, b, a, b, c as 2 × (a, b), c."""
+    """Return them with what comes several times in a row told once: a, b, a, b, c as 2 x (a, b), c."""
     for size in range(1, len(words) // 2 + 1):
         for start in range(len(words) - 2 * size + 1):
             block, times = words[start : start + size], 1
             while words[start + times * size : start + (times + 1) * size] == block:
                 times += 1
             if times > 1:
-                once = f"{times} × ({', '.join(block)})"
+                once = f"{times} x ({', '.join(block)})"
                 return _folded([*words[:start], once, *words[start + times * size :]])
     return words
 

@@ -156,9 +156,9 @@ def test_a_row_of_the_old_form_is_refused_with_its_new_form_which_works(
     [
         ("relu", "relu"),
         ("relu tanh relu", "relu, tanh, relu"),
-        ("relu relu relu", "3 × (relu)"),
-        ("gelu relu tanh relu tanh gelu", "gelu, 2 × (relu, tanh), gelu"),
-        ("relu tanh relu tanh relu tanh sigmoid gelu gelu", "3 × (relu, tanh), sigmoid, 2 × (gelu)"),
+        ("relu relu relu", "3 x (relu)"),
+        ("gelu relu tanh relu tanh gelu", "gelu, 2 x (relu, tanh), gelu"),
+        ("relu tanh relu tanh relu tanh sigmoid gelu gelu", "3 x (relu, tanh), sigmoid, 2 x (gelu)"),
     ],
 )
 def test_layers_that_repeat_are_described_once(names: str, words: str) -> None:
