@@ -20,9 +20,11 @@ from stages.nn.attention import Attention
 from stages.nn.average_pooling import AveragePooling
 from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.convolution import Convolution
+from stages.nn.deformation import Deformation
 from stages.nn.dropout import Dropout
 from stages.nn.gelu import GELU
 from stages.nn.gradient_check import relative_error
+from stages.nn.images import columns_of, images_of
 from stages.nn.layer import Layer
 from stages.nn.layer_normalization import LayerNormalization
 from stages.nn.max_pooling import MaxPooling
@@ -87,6 +89,22 @@ def _sigmoid(layer: Sigmoid, Z: Node, theta: Nodes, rng: np.random.Generator) ->
 def _dropout(layer: Dropout, A: Node, theta: Nodes, rng: np.random.Generator) -> Node:
     kept = rng.random(A.value.shape, np.float32) >= layer.rate
     return A * (kept / (1 - layer.rate))
+
+
+def _deformation(layer: Deformation, X: Node, theta: Nodes, rng: np.random.Generator) -> Node:
+    height, width, channels = layer.shape
+    q = layer.places(X.value.shape[1], rng)
+    shares = (q - np.floor(q)).astype(np.float64)  # of the neighbor below and of the one to the right
+
+    def neighbor(step: tuple[int, ...]) -> Node:
+        rows, columns = np.floor(q).astype(int) + np.reshape(step, (2, 1, 1))
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        weights = inside * np.prod([s if taken else 1 - s for s, taken in zip(shares, step, strict=True)], axis=0)
+        chosen = np.arange(len(rows))[:, np.newaxis], rows.clip(0, height - 1), columns.clip(0, width - 1)
+        values = arranged(X, lambda numbers: columns_of(images_of(numbers, layer.shape)[chosen]))
+        return values * np.repeat(weights, channels, axis=1).T
+
+    return sum(map(neighbor, np.ndindex(2, 2)), start=node(0))
 
 
 def _network(layer: Network, X: Node, theta: Nodes, rng: np.random.Generator) -> Node:
@@ -181,6 +199,7 @@ FORMULAS: dict[type[Layer], Formula] = {
     GELU: _gelu,
     Sigmoid: _sigmoid,
     Dropout: _dropout,
+    Deformation: _deformation,
     Network: _network,
     Residual: _residual,
     BatchNormalization: _batch_normalization,
@@ -234,7 +253,7 @@ class Comparison:
 
 
 def compare(network: Network, X: Array, y: Labels) -> Comparison:
-    """Return the comparison for a network in float64 and a batch; dropout draws the same masks in both."""
+    """Return the comparison for a network in float64 and a batch; what is drawn is the same in both."""
     theta = {name: node(array) for name, array in network.parameters.items()}
     J = cross_entropy(output(network, node(X), theta, np.random.default_rng(SEED)), y)
     theirs = np.concatenate([gradient.ravel() for gradient in gradients(J, list(theta.values()))])

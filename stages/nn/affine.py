@@ -22,6 +22,7 @@ class Affine(Layer):
     """
 
     decayed = ("W",)
+    makes = "unit"
     example = (6,), {"units": 4}
 
     def __init__(self, shape: Shape, start: Start, *, units: Count | None = None) -> None:
@@ -34,6 +35,11 @@ class Affine(Layer):
         self._X: Array | None = None
         self._Z: Array | None = None
         self._dX: Array | None = None
+
+    @property
+    def multiply_adds(self) -> int:
+        """One for each weight."""
+        return self.parameters["W"].size
 
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W X + b, of shape (units, m), for X of shape (inputs, m)."""

@@ -22,6 +22,7 @@ class Entrywise(Layer):
         Whether `function_backward` takes Z in place of A.
     """
 
+    refines = True
     function: ClassVar[Callable[..., Array]]
     function_backward: ClassVar[Callable[..., Array]]
     backward_from_input: ClassVar[bool] = False

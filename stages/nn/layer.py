@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
@@ -14,11 +14,13 @@ from stages.nn.arrays import Array
 from stages.nn.initializers import He, Initializer
 
 Shape = tuple[int, ...]  # of one example: (784,), or (height, width, channels)
+Path = tuple[int, ...]  # where a layer is in a network: (2, 0) is the first layer of the network at index 2
 
 # What options of layers may be; the schema of params.yaml is made from these.
 Count = Annotated[int, "at least 1"]
 Margin = Annotated[int, "at least 0"]
 Share = Annotated[float, "at least 0 and below 1"]
+Extent = Annotated[float, "at least 0"]
 SmallNumber = Annotated[float, "at least 1e-12 and at most 1"]  # none that single precision takes for 0
 
 
@@ -119,12 +121,20 @@ class Layer(ABC):
         Names of the parameters that weight decay applies to.
     least_columns : int
         How many columns must go forward together in training; 1 unless a layer mixes them.
+    makes : str
+        What computes one entry of its output, or one channel, from many of its input: "unit" or "filter"; empty for
+        layers that make no features of their own.
+    refines : bool
+        Whether it finishes what the layer before it made, entry by entry or channel by channel, as an activation does:
+        who looks at that layer then looks at the output of this one.
     example : tuple of a shape and a dict
         A shape of its input and options for it, which the tests and the site show it with.
     """
 
     decayed: Collection[str] = ()
     least_columns: int = 1
+    makes: ClassVar[str] = ""
+    refines: ClassVar[bool] = False
     example: ClassVar[tuple[Shape, dict[str, Any]]] = (6,), {}
 
     def __init__(self, shape: Shape, start: Start) -> None:
@@ -146,6 +156,11 @@ class Layer(ABC):
     def size(self) -> int:
         """How many entries the parameters have."""
         return sum(theta.size for theta in self.parameters.values())
+
+    @property
+    def multiply_adds(self) -> int:
+        """How many products of two entries its forward pass adds up for an example: those of matrix products alone."""
+        return 0
 
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move the parameters and the gradients into these arrays, of shape (size,), one after the other.
@@ -196,6 +211,23 @@ class Layer(ABC):
         Each belongs to one unit of its output, or to one channel of it.
         """
         return None
+
+    def weights(self) -> Array | None:
+        """Return how much each place took from each place in the last forward pass, if it is a layer that attends.
+
+        The shape is (m, heads, places, places), a row for each place that takes; its entries sum to 1.
+        """
+        return None
+
+    def walk(self, X: Array) -> Iterator[tuple[Path, "Layer", Array]]:
+        """Go forward in prediction, for X of shape (features, m); yield each layer inside, then this one.
+
+        Yields
+        ------
+        tuple of a path, a Layer and an ndarray
+            Where the layer is, itself, and its output, which is its own until it is called again.
+        """
+        yield (), self, self.forward(X)
 
     def replica(self) -> Self:
         """Return a layer that shares the parameters, and has gradients, memory and state of its own."""

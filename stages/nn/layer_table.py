@@ -5,6 +5,7 @@ from stages.nn.attention import Attention
 from stages.nn.average_pooling import AveragePooling
 from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.convolution import Convolution
+from stages.nn.deformation import Deformation
 from stages.nn.dropout import Dropout
 from stages.nn.gelu import GELU
 from stages.nn.layer import Layer
@@ -29,6 +30,7 @@ LAYERS: dict[str, type[Layer]] = {
     "residual": Residual,
     "batch_normalization": BatchNormalization,
     "layer_normalization": LayerNormalization,
+    "deformation": Deformation,
     "positions": Positions,
     "attention": Attention,
 }

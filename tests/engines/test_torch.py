@@ -15,6 +15,7 @@ from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.batches import epoch_batches
 from stages.nn.convolution import Convolution
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
+from stages.nn.deformation import Deformation
 from stages.nn.dropout import Dropout
 from stages.nn.entrywise import Entrywise
 from stages.nn.gelu import GELU
@@ -186,6 +187,24 @@ def test_dropout(rng: np.random.Generator) -> None:
     layer.forward(A, np.random.default_rng(1))
     (At * torch.tensor(mask)).backward(torch.tensor(dD))
     close(layer.backward(dD), At)
+
+
+@pytest.mark.parametrize("shape", [(7, 6, 1), (5, 8, 3)])
+def test_deformation(shape: Shape, rng: np.random.Generator) -> None:
+    """The same places in PyTorch's sampler; it counts from -1 at the first pixel to 1 at the last, columns first."""
+    layer = Deformation(shape, Start(rng), shift=2, rotation=120, scaling=0.5, shear=0.4, elastic=0.9, smoothness=2)
+    X, dY = rng.normal(size=(2, int(np.prod(shape)), 5))
+    q = np.moveaxis(layer.places(5, np.random.default_rng(1)), 0, 2).reshape(5, *shape[:2], 2).astype(float)
+    grid = torch.tensor((2 * q / (np.array(shape[:2]) - 1) - 1)[..., ::-1].copy())
+    Xt = as_torch(X, shape)
+    Yt = functional.grid_sample(Xt, grid, padding_mode="zeros", align_corners=True)
+    Y = layer.forward(X, np.random.default_rng(1))
+    single = 1e-6  # the layer has its places in single precision
+    np.testing.assert_allclose(images_of(Y, shape), Yt.permute(0, 2, 3, 1).detach().numpy(), rtol=0, atol=single)
+    Yt.backward(as_torch(dY, shape).detach())
+    dX = layer.backward(dY)
+    assert dX is not None
+    np.testing.assert_allclose(images_of(dX, shape), np.moveaxis(Xt.grad.numpy(), 1, 3), rtol=0, atol=4 * single)
 
 
 def channels_first(X: Array, shape: Shape) -> Any:

@@ -29,7 +29,17 @@ def test_a_layer_that_says_nothing_keeps_the_shape_and_has_nothing_to_learn() ->
     assert layer.shape == layer.input_shape == (2, 3)
     assert layer.parameters == layer.state == layer.gradients == layer.kept == {}
     assert list(layer.decayed) == layer.branches() == []
-    assert layer.pictures() is None
+    assert layer.pictures() is layer.weights() is None
+    assert layer.makes == ""
+    assert not layer.refines
+
+
+def test_a_walk_through_a_single_layer_is_its_forward_pass() -> None:
+    layer, X = Plain((2,), Start(np.random.default_rng(0))), np.ones((2, 3))
+    ((path, walked, Y),) = layer.walk(X)
+    assert path == ()
+    assert walked is layer
+    assert Y is X
 
 
 @pytest.mark.parametrize("missing", ["forward", "backward"])
