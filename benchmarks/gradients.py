@@ -6,6 +6,7 @@ by its own means. All numbers are in float64.
 
 import argparse
 import importlib.metadata
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from stages.nn.cross_entropy import cross_entropy_gradient
 from stages.nn.dropout import Dropout
 from stages.nn.gradient_check import numeric_gradient, relative_error
 from stages.nn.initializers import Uniform
-from stages.nn.layer import Layer, Start
+from stages.nn.layer import Layer, Shape, Start
 from stages.nn.layer_table import LAYERS
 from stages.nn.network import perceptron
 from stages.nn.one_hot import one_hot
@@ -33,6 +34,8 @@ RESULTS = Path("benchmarks/gradients.json")
 SIZES = (5, 8, 7, 6, 4)
 CLASSES = SIZES[-1]
 EXAMPLES = 9
+IMAGE = (4, 4, 6)
+HEADS = 2
 TOLERANCE = 1e-12
 TOLERANCE_OF_DIFFERENCES = 1e-7
 
@@ -138,6 +141,93 @@ def _cross_entropy(operations: Any, Z: Any, Y: Any) -> Any:
     return (operations.log(operations.exp(Z).sum(0)) - (Y * Z).sum(0)).sum() / Y.shape[1]
 
 
+def _residual(operations: Any, W: Any, b: Any, X: Any) -> Any:
+    return X + operations.relu(W @ X + b)
+
+
+def _positions(_: Any, b: Any, X: Any) -> Any:
+    return X + b
+
+
+def _columns(images: Any) -> Any:
+    return images.reshape(EXAMPLES, -1).T
+
+
+def _in_squares(X: Any, size: int, stride: int) -> list[Any]:
+    """Return the images as each entry of a square sees them, row by row, (m, height, width, channels)."""
+    images, (rows, columns) = X.T.reshape(EXAMPLES, *IMAGE), (side - size + 1 for side in IMAGE[:2])
+    return [images[:, i : i + rows : stride, j : j + columns : stride] for i in range(size) for j in range(size)]
+
+
+def _convolution(_: Any, W: Any, b: Any, X: Any) -> Any:
+    by_entry = W.reshape(CLASSES, -1, IMAGE[2])
+    return _columns(sum(seen @ by_entry[:, k].T for k, seen in enumerate(_in_squares(X, 3, 1))) + b[:, 0])
+
+
+def _max_pooling(operations: Any, X: Any) -> Any:
+    Y, *others = _in_squares(X, 2, 2)
+    for seen in others:
+        Y = Y + operations.relu(seen - Y)
+    return _columns(Y)
+
+
+def _average_pooling(_: Any, X: Any) -> Any:
+    return _columns(sum(_in_squares(X, 2, 2)) / 4)
+
+
+def _normalized(rows: Any, gamma: Any, beta: Any) -> Any:
+    """Return the rows with mean 0 and variance 1, scaled and shifted, and as columns of examples."""
+    deviations = rows - rows.sum(1).reshape(-1, 1) / rows.shape[1]
+    return deviations * ((deviations**2).sum(1).reshape(-1, 1) / rows.shape[1] + 1e-5) ** -0.5 * gamma + beta
+
+
+def _batch_normalization(_: Any, gamma: Any, beta: Any, X: Any) -> Any:
+    return _normalized(X, gamma, beta)
+
+
+def _layer_normalization(_: Any, gamma: Any, beta: Any, X: Any) -> Any:
+    return _columns(_normalized(X.T.reshape(-1, IMAGE[2]), gamma.T, beta.T))
+
+
+def _attention(operations: Any, W: Any, b: Any, W_O: Any, b_O: Any, X: Any) -> Any:
+    width = IMAGE[2]
+    QKV = (X.T.reshape(-1, width) @ W.T + b.T).reshape(EXAMPLES, -1, 3, HEADS, width // HEADS)
+    Q, K, V = (QKV[:, :, k].swapaxes(1, 2) for k in range(3))
+    weights = operations.exp(Q @ K.swapaxes(2, 3) / (width // HEADS) ** 0.5)
+    heads = weights @ V / weights.sum(3).reshape(EXAMPLES, HEADS, -1, 1)
+    return _columns(heads.swapaxes(1, 2).reshape(-1, width) @ W_O.T + b_O.T)
+
+
+def _gelu(operations: Any, Z: Any) -> Any:
+    return Z * (1 + operations.tanh((2 / np.pi) ** 0.5 * (Z + 0.044715 * Z * Z * Z))) / 2
+
+
+# title: (name in params.yaml, what the layer computes, the shape of an example, options, whether transcendental)
+LAYERS_ALONE: dict[str, tuple[str, Plain, Shape, dict[str, Any], bool]] = {
+    "convolution": ("convolution", _convolution, IMAGE, {"filters": CLASSES, "size": 3}, False),
+    "max-pooling": ("max_pooling", _max_pooling, IMAGE, {"size": 2}, False),
+    "average pooling": ("average_pooling", _average_pooling, IMAGE, {"size": 2}, False),
+    "batch normalization": ("batch_normalization", _batch_normalization, (CLASSES,), {}, False),
+    "layer normalization": ("layer_normalization", _layer_normalization, IMAGE, {}, False),
+    "residual connection": ("residual", _residual, (CLASSES,), {"layers": [Affine, LAYERS["relu"]]}, False),
+    "positions": ("positions", _positions, IMAGE, {}, False),
+    "attention": ("attention", _attention, IMAGE, {"heads": HEADS}, True),
+    "GELU": ("gelu", _gelu, (CLASSES,), {}, True),
+}
+
+
+def _alone(title: str, rng: np.random.Generator) -> Case:
+    name, plain, shape, options, transcendental = LAYERS_ALONE[title]
+    layer = LAYERS[name](shape, Start(rng, Uniform(-1, 1), np.float64, CLASSES), **options)
+    for theta in layer.parameters.values():
+        theta[...] = rng.standard_normal(theta.shape)
+    X = rng.standard_normal((math.prod(shape), EXAMPLES))
+    G = rng.standard_normal(layer.forward(X, rng).shape)
+    dX = _by_input(layer, G)
+    arrays, ours = [*layer.parameters.values(), X], [*layer.gradients.values(), dX]
+    return Case(title, _weighted_sum(plain), arrays, [G], ours, transcendental)
+
+
 def _logits(activation: str) -> Plain:
     def plain(operations: Any, *arrays: Any) -> Any:
         *theta, W_last, b_last, A = arrays
@@ -185,6 +275,7 @@ def cases() -> list[Case]:
         Case("softmax and cross-entropy", _cross_entropy, [Z], [Y], [cross_entropy_gradient(Z, y, EXAMPLES)]),
         Case("dropout with a given mask", _weighted_sum(_masked), [A], [M, G], [_by_input(dropped, G)], False),
     ]
+    found += [_alone(title, rng) for title in LAYERS_ALONE]
     for name in PLAIN:
         network = perceptron(SIZES, LAYERS[name], Start(rng, Uniform(-1, 1), np.float64))
         theta, title = list(network.parameters.values()), f"{'-'.join(map(str, SIZES))}, {_titled(name)}"
