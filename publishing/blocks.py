@@ -169,7 +169,7 @@ def _execute(page: str, blocks: list[tuple[int, str, bool]]) -> list[str]:
 
 
 def _main(page: str) -> None:
-    """Execute the blocks on standard input, each a line, code and whether it draws, and print what they give, as JSON."""
+    """Execute the blocks on standard input, each a line, code and whether it draws; print what they give as JSON."""
     namespace: dict[str, object] = {"__name__": "__main__"}
     outputs = []
     for line, code, draws in json.load(sys.stdin):
