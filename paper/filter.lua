@@ -61,9 +61,16 @@ local function figure(element)
   return blocks
 end
 
+local function picture(code)
+  local width = tonumber(code.text:match('width="([%d.]+)pt"')) / 504 * 100 -- of seven inches
+  return { block("#figure(image(bytes(" .. quoted(code.text) .. "), format: \"svg\", width: " .. ("%.0f%%"):format(width)
+    .. ", alt: " .. quoted(code.attributes.alt) .. "), kind: \"drawing\", supplement: none)") }
+end
+
 local COLUMNS = 98 -- of a listing at its usual size
 
 local function listing(code)
+  if code.classes[1] == "svg" then return picture(code) end
   local title = code.attributes.title
   if not title then return nil end
   local columns = COLUMNS

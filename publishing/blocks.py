@@ -13,6 +13,13 @@ of the page.
     print(1 + 1)
     ```
 
+With `figure="what one sees"` the block is hidden too. It draws on `figure`, a Matplotlib figure that is there, and the
+picture takes its place: a fence of the class `svg`, with these words for those who do not see it.
+
+    ``` {.python .exec figure="A line that rises."}
+    figure.subplots().plot([1, 2])
+    ```
+
 The site, the paper and the tests all read pages through `expand`. Run as a program, this module is the process that
 executes the blocks of one page.
 """
@@ -40,7 +47,7 @@ FENCE = re.compile(
 )
 
 
-KNOWN = {"python", "exec", "source", "object", "output", "title"}
+KNOWN = {"python", "exec", "source", "object", "output", "title", "figure"}
 
 
 def expand(text: str, page: str, line: int = 1) -> str:
@@ -61,9 +68,9 @@ def expand(text: str, page: str, line: int = 1) -> str:
         If a file or name to be filled in is not there, an attribute is unknown or an executed block raises.
     """
     blocks = [
-        (line + text.count("\n", 0, fence.start()), textwrap.dedent(fence["body"]))
+        (line + text.count("\n", 0, fence.start()), textwrap.dedent(fence["body"]), "figure" in attributes)
         for fence in FENCE.finditer(text)
-        if "exec" in _attributes(fence["header"])
+        if "exec" in (attributes := _attributes(fence["header"]))
     ]
     outputs = iter(_execute(page, blocks))
 
@@ -76,6 +83,8 @@ def expand(text: str, page: str, line: int = 1) -> str:
             raise UserError(f"{place}: {fence['header']} must have .python and may have {', '.join(sorted(KNOWN))}")
         if "source" in attributes:
             result = _filled(attributes, fence, place)
+        elif "figure" in attributes:
+            result = f'{fence["marks"]} {{.svg alt="{attributes["figure"]}"}}\n{next(outputs)}\n{fence["marks"]}'
         elif attributes.get("output") == "markdown":
             result = next(outputs)
         else:
@@ -140,8 +149,8 @@ def _filled(attributes: dict[str, str], fence: re.Match[str], place: str) -> str
         raise UserError(f"{place}: {error.args[0]}") from None
 
 
-def _execute(page: str, blocks: list[tuple[int, str]]) -> list[str]:
-    """Return what each block prints; all are executed in one new process, in the project's folder."""
+def _execute(page: str, blocks: list[tuple[int, str, bool]]) -> list[str]:
+    """Return what each block prints or draws; all are executed in one new process, in the project's folder."""
     if not blocks:
         return []
     process = subprocess.run(
@@ -160,17 +169,21 @@ def _execute(page: str, blocks: list[tuple[int, str]]) -> list[str]:
 
 
 def _main(page: str) -> None:
-    """Execute the blocks on standard input, as pairs of line and code, and print what they print, both as JSON."""
+    """Execute the blocks on standard input, each a line, code and whether it draws; print what they give as JSON."""
     namespace: dict[str, object] = {"__name__": "__main__"}
     outputs = []
-    for line, code in json.load(sys.stdin):
+    for line, code, draws in json.load(sys.stdin):
+        if draws:
+            from publishing import drawing  # only here: Matplotlib takes long to load
+
+            namespace["figure"] = figure = drawing.new()
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             try:
                 exec(compile("\n" * line + code, page, "exec"), namespace)  # noqa: S102 (the pages are our own)
             except Exception as error:  # noqa: BLE001 (whatever it is, its traceback is the message)
                 traceback.print_exception(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
                 sys.exit(f"error: {page}: the block from line {line} on raised {type(error).__name__}")
-        outputs.append(printed.getvalue())
+        outputs.append(drawing.svg(figure) if draws else printed.getvalue())
     json.dump(outputs, sys.stdout)
 
 

@@ -5,6 +5,7 @@ import logging
 import re
 import sys
 from functools import partial
+from html import escape
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -40,8 +41,15 @@ def on_pre_build(config: MkDocsConfig) -> None:
 def on_config(config: MkDocsConfig) -> None:
     """Add the project's own Markdown, and let a server watch what the pipeline has made so far."""
     config.markdown_extensions += [citations.Citations(), equations.References()]
+    fences = config.mdx_configs.setdefault("pymdownx.superfences", {}).setdefault("custom_fences", [])
+    fences.append({"name": "svg", "class": "drawing", "format": _picture})
     made = (blocks.ROOT / name for name in ("dvc.lock", "metrics", "benchmarks/results.json"))
     config.watch += [str(path) for path in made if path.exists()]
+
+
+def _picture(svg: str, *_: object, attrs: dict[str, str], **__: object) -> str:
+    """Return the HTML of a drawn picture, with the words for those who do not see it."""
+    return f'<div class="drawing" tabindex="0" role="img" aria-label="{escape(attrs["alt"])}">{svg.strip()}</div>'
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:

@@ -128,6 +128,19 @@ def test_each_part_is_measured_on_its_own_images(prepared: Prepare) -> None:
     assert (history["validation_loss"], history["validation_accuracy"]) == pytest.approx(after, rel=1e-5)
 
 
+def test_averages_are_what_is_validated_and_saved(prepared: Prepare) -> None:
+    changes = {"splits.kaggle.validation": 0.2, f"{MODEL}.batch_size": 50, f"{MODEL}.updates": 60}
+    prepared(changes)
+    train("w3-relu-10")
+    plain = models.load(OUTPUTS[0]).network
+    prepared(changes | {f"{MODEL}.averaging": 0.95})
+    train("w3-relu-10")
+    history, averaged = pd.read_csv(OUTPUTS[1]).iloc[-1], models.load(OUTPUTS[0]).network
+    measured = evaluate(averaged, *splits.require_part("kaggle", "validation"))
+    assert (history["validation_loss"], history["validation_accuracy"]) == pytest.approx(measured, rel=1e-5)
+    assert any(not np.array_equal(theta, plain.parameters[name]) for name, theta in averaged.parameters.items())
+
+
 def test_the_model_names_the_data_that_it_was_trained_on(prepared: Prepare) -> None:
     prepared({"data.name": "lamps"})
     train("w3-relu-10")

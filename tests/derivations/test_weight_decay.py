@@ -112,13 +112,13 @@ def test_decay_bounds_the_weights_by_the_loss_of_no_weights(decay: float) -> Non
         assert from_far[1] == pytest.approx(from_near[1], rel=1e-6)
 
 
-def unused_weights(optimizer: Optimizer, updates: int, decay: float) -> tuple[Array, Array]:
+def unused_weights(optimizer: Optimizer, updates: int, decay: float, decoupled: bool = False) -> tuple[Array, Array]:
     """Return the weights of a feature that is always 0, before and after training with the rate 0.01."""
     network = build([3, 4, 3], "tanh", Uniform(), np.random.default_rng(0), dtype=np.float64)
     X = np.random.default_rng(1).standard_normal((3, 10))
     X[0] = 0
     start = network.parameters["0.W"][:, 0].copy()
-    trainer = Trainer(network, optimizer, 0.01, Constant(), updates, decay)
+    trainer = Trainer(network, optimizer, 0.01, Constant(), updates, decay, decoupled_decay=decoupled)
     for _ in range(updates):
         trainer.step(X, np.arange(10) % 3)
     return start, network.parameters["0.W"][:, 0]
@@ -145,6 +145,28 @@ def test_first_decay(optimizer: Optimizer, factor: float) -> None:
 def test_momentum_and_nesterov_decay_ten_times_faster_in_the_end(optimizer: Optimizer) -> None:
     earlier, later = (unused_weights(optimizer, updates, 1e-3)[1] for updates in (200, 201))
     np.testing.assert_allclose(1 - later / earlier, 10 * 0.01 * 1e-3, rtol=0.01)
+
+
+def test_decoupled_weights_come_below_the_bound() -> None:
+    c, before = sympy.symbols("c w", positive=True)
+    after = (1 - eta * lam) * before + eta * c
+    assert sympy.simplify(after - c / lam - (1 - eta * lam) * (before - c / lam)) == 0
+    start, end = unused_weights(Adam(), 50, 0.5, decoupled=True)
+    np.testing.assert_allclose(end, (1 - 0.01 * 0.5) ** 50 * start, rtol=1e-12)
+
+
+def test_the_largest_entry_of_a_step_of_adam() -> None:
+    beta1, beta2, updates = 0.9, 0.999, 400
+    bound = (1 - beta1) / np.sqrt((1 - beta2) * (1 - beta1**2 / beta2))
+    # the gradients with which Cauchy and Schwarz is an equality, the last one first
+    gradients = ((beta1 / beta2) ** np.arange(updates))[::-1]
+    v, s = 0.0, 0.0
+    for g in gradients:
+        v, s = beta1 * v + (1 - beta1) * g, beta2 * s + (1 - beta2) * g**2
+    assert bound == pytest.approx(7.27, abs=0.01)
+    assert v / np.sqrt(s) == pytest.approx(bound, rel=1e-6)
+    corrections = [np.sqrt(1 - beta2**t) / (1 - beta1**t) for t in range(1, 10_000)]
+    assert max(corrections) <= 1
 
 
 @pytest.mark.parametrize("decay", [0.001, 0.5])

@@ -99,3 +99,28 @@ def test_what_depends_on_hashes_is_printed_alike_each_time() -> None:
 def test_a_block_runs_as_a_program_does() -> None:
     page = '``` {.python .exec output="markdown"}\nif __name__ == "__main__":\n    print("main")\n```\n'
     assert expand(page, "page.md").strip() == "main"
+
+
+DRAWN = '``` {.python .exec figure="A line, rising."}\nfigure.subplots().plot([1, 2])\n```\n'
+
+
+def test_a_picture_takes_the_place_of_the_block_that_draws_it() -> None:
+    page = "``` {.python .exec}\na = 3\n```\n\n" + DRAWN.replace("[1, 2]", "[a, a]") + "\nText.\n"
+    expanded = expand(page, "page.md")
+    assert expanded.startswith('``` {.python}\na = 3\n```\n\n``` {.svg alt="A line, rising."}\n<svg ')
+    assert expanded.endswith("</svg>\n```\n\nText.\n")
+    assert "plot" not in expanded
+    assert expand(page, "page.md") == expanded
+
+
+def test_each_picture_of_a_page_is_drawn_on_a_figure_of_its_own() -> None:
+    other = DRAWN.replace("plot([1, 2])", "text(0.5, 0.5, 'word')")
+    first, both = expand(DRAWN, "page.md"), expand(DRAWN + "\n" + other + "\n" + DRAWN, "page.md")
+    assert both.startswith(first)
+    assert both.count("<svg ") == 3
+    assert both.count(first.strip()) == 2
+
+
+def test_an_exception_of_a_block_that_draws_names_the_line_of_the_page() -> None:
+    with pytest.raises(UserError, match=r'File "docs/page\.md", line 2, in <module>'):
+        expand('``` {.python .exec figure="Nothing."}\nfigure.draw_nothing()\n```\n', "docs/page.md")

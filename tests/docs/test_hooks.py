@@ -79,6 +79,19 @@ def test_a_block_that_raises_fails_a_build_with_its_page_and_line(tmp_path: Path
 
 
 @pytest.mark.usefixtures("npm")
+def test_a_picture_stands_in_its_page_with_its_words(tmp_path: Path) -> None:
+    figure = '``` {.python .exec figure="1 < 2 in a line"}\nfigure.subplots().plot([1, 2])\n```\n'
+    process = _build(
+        tmp_path, f"# Page\n\n{figure}\n- An item\n\n    {figure.replace(chr(10), chr(10) + '    ').strip()}\n"
+    )
+    assert process.returncode == 0, process.stderr
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    head = '<div class="drawing" tabindex="0" role="img" aria-label="1 &lt; 2 in a line"><svg '
+    assert page.count(head) == page.count("</svg></div>") == 2
+    assert page.index("<li>") < page.rindex(head) < page.index("</li>", page.rindex(head))
+
+
+@pytest.mark.usefixtures("npm")
 def test_a_guarantee_leads_to_the_source_of_its_test(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     row = "| It holds. | `tests/publishing/test_readme.py` `test_table_has_a_line_for_each_model_of_the_parameters` |\n"

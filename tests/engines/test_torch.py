@@ -462,6 +462,62 @@ def test_a_run_of_full_batches(optimizer: str, schedule: str, weight_decay: floa
     assert_follows(network, start, expected)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+def test_smoothed_labels(smoothing: float, rng: np.random.Generator) -> None:
+    Z, y = 3 * rng.normal(size=(CLASSES, EXAMPLES)), rng.integers(CLASSES, size=EXAMPLES)
+    theirs = leaf(Z.T)
+    loss = torch.nn.CrossEntropyLoss(label_smoothing=smoothing)(theirs, torch.tensor(y))
+    loss.backward()
+    assert cross_entropy(Z, y, EXAMPLES, smoothing) == pytest.approx(loss.item(), rel=1e-12)
+    close(cross_entropy_gradient(Z, y, EXAMPLES, smoothing).T, theirs)
+
+
+def test_a_run_with_smoothed_labels_clipping_decoupled_decay_and_averages() -> None:
+    network, X, y = random_start()
+    start = {name: array.copy() for name, array in network.parameters.items()}
+    smoothing, limit, decay, averaging = 0.1, 0.2, 0.3, 0.9
+    ours = Adam(0.8, 0.95, 1e-3)
+    trainer = Trainer(
+        network,
+        ours,
+        RATE,
+        Cosine(),
+        UPDATES,
+        decay,
+        label_smoothing=smoothing,
+        clip_norm=limit,
+        decoupled_decay=True,
+        averaging=averaging,
+    )
+    theta = [leaf(array) for array in network.parameters.values()]
+    groups = [{"params": theta[::2], "weight_decay": decay}, {"params": theta[1::2], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.8, 0.95), eps=1e-3)
+    scheduler = lr_scheduler.CosineAnnealingLR(optimizer, T_max=UPDATES)
+    means = torch.optim.swa_utils.AveragedModel(
+        torch.nn.ParameterList(theta),
+        avg_fn=lambda average, current, t: average + (1 - averaging) / (1 - averaging ** (t + 1)) * (current - average),
+    )
+    norms = []
+    for _ in range(UPDATES):
+        optimizer.zero_grad()
+        Z = logits(theta, X, "relu", [np.ones((1, 1))] * 2)
+        torch.nn.CrossEntropyLoss(label_smoothing=smoothing)(Z, torch.tensor(y)).backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(theta, limit).item())
+        optimizer.step()
+        scheduler.step()
+        means.update_parameters(torch.nn.ParameterList(theta))
+    assert min(norms) < limit < max(norms)
+    for _ in range(UPDATES):
+        trainer.step(X, y)
+    assert_follows(network, start, [tensor.detach().numpy() for tensor in theta])
+    averages = [tensor.detach().numpy() for tensor in means.module]
+    for found, expected in zip(trainer.learned.parameters.values(), averages, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert any(
+        np.abs(found - theta.detach().numpy()).max() > 1e-3 for found, theta in zip(averages, theta, strict=True)
+    )
+
+
 @pytest.mark.parametrize("optimizer", PAIRS)
 def test_a_run_of_mini_batches(optimizer: str) -> None:
     network, X, y = random_start()

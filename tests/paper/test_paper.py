@@ -7,6 +7,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pypandoc
 import pytest
 import typst
 from numpy.typing import NDArray
@@ -244,6 +245,17 @@ def test_listings_lose_their_docstrings_and_nothing_else() -> None:
                 return 1
         ```"""
     assert paper.without_docstrings(dedent(listing)) == dedent(shown)
+
+
+def test_a_picture_of_a_derivation_is_a_figure_with_its_words() -> None:
+    text = paper.derivation("momentum")
+    assert text.count('\n``` {.svg alt="') == 1
+    options = [f"--lua-filter={ROOT / paper.FILTER}", "--fail-if-warnings"]
+    converted = pypandoc.convert_text(text, "typst-smart", format=paper.FORMAT, extra_args=options)
+    [found] = re.findall(
+        r'#figure\(image\(bytes\("(<svg .*</svg>)"\), format: "svg", width: (\d+)%, alt: "(.+?)"\)', converted
+    )
+    assert (found[1], found[2][:13]) == ("100", "Two pictures.")
 
 
 def test_an_admonition_is_a_remark_and_its_list_stays_a_list() -> None:

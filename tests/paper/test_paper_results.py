@@ -346,6 +346,22 @@ def test_a_changed_parameter_changes_the_paper(substitute: "Copy", tmp_path: Pat
     assert before.replace("0.1 |", "0.25 |") == after != before
 
 
+def test_the_paper_names_every_means_of_training(substitute: "Copy", tmp_path: Path) -> None:
+    changed = substitute.again(tmp_path / "changed")
+    path = changed.folder / "params.yaml"
+    keys = (
+        "label_smoothing: 0.2\n    clip_norm: 3\n    averaging: 0.99\n    weight_decay: 0.4\n    decoupled_decay: true"
+    )
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("    learning_rate:", f"    {keys}\n    learning_rate:", 1),
+        encoding="utf-8",
+    )
+    means = ", decoupled weight decay 0.4, clipped at norm 3, label smoothing 0.2, averaging 0.99 |"
+    before, after = (printed(copy, "protocol_table()") for copy in (substitute, changed))
+    assert means not in before
+    assert after.count(means) == 1
+
+
 @pytest.mark.parametrize("path", COMMANDS)
 def test_the_message_on_a_missing_file_has_the_command_that_makes_it(
     path: str, substitute: "Copy", tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -257,6 +257,10 @@ def test_the_gradient_of_smoothed_labels_is_checked_and_decoupled_decay_has_none
     said = capsys.readouterr().out
     assert said.splitlines()[0].endswith("; weight decay 0.5, decoupled, which is no gradient, label smoothing 0.2")
     assert "WRONG" not in said
+    plain, _ = compare_at_random("small", model.model_copy(update={"weight_decay": 0.0}))
+    decoupled, _ = compare_at_random("small", model)
+    for one, other in zip(plain, decoupled, strict=True):
+        np.testing.assert_array_equal(one.analytic, other.analytic)
     monkeypatch.setattr(check_gradients, "cross_entropy", lambda Z, y, m, smoothing: cross_entropy(Z, y, m))
     with pytest.raises(SystemExit, match=r"disagree for 0\.W, 0\.b, 2\.W, 2\.b$"):
         check(monkeypatch, "small")
