@@ -120,11 +120,14 @@ def protocol_table() -> str:
         start, optimizer, schedule = (
             member(row.model_dump(mode="json")[family]) for family in ("initializer", "optimizer", "schedule")
         )
-        decay = f", weight decay {row.weight_decay:g}" if row.weight_decay else ""
+        decay = f", {'decoupled ' * row.decoupled_decay}weight decay {row.weight_decay:g}" if row.weight_decay else ""
+        means = {"clipped at norm": row.clip_norm, "label smoothing": row.label_smoothing, "averaging": row.averaging}
+        others = "".join(f", {what} {value:g}" for what, value in means.items() if value)
         rate = f"{row.learning_rate:g}" + ("" if schedule == "constant" else f", {schedule}")
         batch = "all" if row.batch_size is None else f"{row.batch_size:,}"
         trained = words.length(row) + (f", early stopping {row.early_stopping}" if row.early_stopping else "")
-        cells = [network(row), start, optimizer + decay, rate, batch, trained, literal(row.split), str(row.seed)]
+        optimizer = f"{optimizer}{decay}{others}"
+        cells = [network(row), start, optimizer, rate, batch, trained, literal(row.split), str(row.seed)]
         rows.append([f"`{name}`", *cells])
     header = ["Model", "Network", "First weights", "Optimizer", "Rate", "Batch", "Length", "Split", "Seed"]
     caption = "The models and how they are trained, from `params.yaml`."

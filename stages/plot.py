@@ -7,12 +7,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from stages.nn.arrays import Array
 from stages.shared import models, parameters, splits
 from stages.shared.artifacts import missing, read_json, replacing
 from stages.shared.errors import UserError, run
+from stages.shared.explanations import (
+    SIGNED,
+    Inside,
+    counted,
+    look_inside,
+    over_images,
+    row_height,
+    saliency,
+    show_heads,
+    show_maps,
+)
 from stages.shared.figures import (
     BLUE,
     GRAY,
@@ -33,6 +47,7 @@ from stages.shared.schema import named_row
 
 SHOWN_IMAGES = 15
 SHOWN_UNITS = 64
+SHOWN_CLASSES = 10
 LONGEST = 12  # characters of a class below an image
 ROWS = 20_000  # of a table, read together
 PARTS = {"test": "test", "held_out": "held-out", "validation": "validation", "train": "training"}
@@ -235,24 +250,62 @@ def has_names(form: Form) -> bool:
 
 
 def draw_weights(figure: SubFigure, W: Array, labels: list[str], columns: int) -> None:
-    """Draw images W, of shape (units, height, width), on one scale that is symmetric about 0."""
-    limit = np.abs(W).max()
+    """Draw weights W, of shape (pictures, height, width, channels), on one scale that is symmetric about 0.
+
+    Those of three channels are drawn as red, green and blue, of any other number the mean.
+    """
+    limit = np.abs(W).max() or 1.0
     axes = figure.subplots()
     marked = [False] * len(W)
-    image = show_tiles(axes, W, labels, marked, columns, room=8, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    if W.shape[3] == 3:
+        show_tiles(axes, 0.5 + W / (2 * limit), labels, marked, columns, room=8)
+        return
+    image = show_tiles(axes, W.mean(axis=3), labels, marked, columns, room=8, cmap=SIGNED, vmin=-limit, vmax=limit)
     figure.colorbar(image, aspect=60, pad=0.02).set_label("weight of the pixel")
 
 
-def describe_pictures(model: models.Trained, count: int) -> tuple[str, list[str]]:
-    """Return what the pictures of the first layer's units are called together, and by unit.
+def describe_pictures(model: models.Trained, count: int, name: str) -> tuple[str, list[str]]:
+    """Return what the pictures of the first layer's units or filters are called together, and one by one.
 
     Units that return the logits are the classes.
     """
     if len(model.network.layers) == 1:
         names = [shortened(name, LONGEST) for name in model.form.classes]
         return f"Weights of the {count} classes", [f"class {name}" for name in names]
-    which = f"{count}" if count <= SHOWN_UNITS else f"first {SHOWN_UNITS} of {count}"
-    return f"Weights of the {which} units of the first layer", [f"unit {k}" for k in range(1, 1 + count)]
+    which = counted(count, SHOWN_UNITS, name)
+    return f"Weights of the {which} of the first layer", [f"{name} {k}" for k in range(1, 1 + count)]
+
+
+def draw_features(figure: SubFigure, inside: Inside, x: Array, shape: tuple[int, int, int]) -> None:
+    """Draw what the layers of a network make of an image x: feature maps, and what each head takes from where."""
+    heights = row_heights(inside)
+    rows = iter(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
+    for number, A in enumerate(inside.hidden, 1):
+        if A.ndim == 3:
+            show_maps(next(rows), A, number)
+    for number, heads in enumerate(inside.heads, 1):
+        show_heads(next(rows), x, shape, heads, number)
+
+
+def row_heights(inside: Inside) -> list[float]:
+    """Return the heights in inches of the rows that `draw_features` draws."""
+    counts = [A.shape[2] for A in inside.hidden if A.ndim == 3] + [len(heads) for heads in inside.heads]
+    return [row_height(count) for count in counts]
+
+
+def draw_saliency(figure: SubFigure, X: Array, dX: Array, predictions: pd.DataFrame, form: Form) -> None:
+    """Draw the gradient dX over the images X, both of shape (features, m), with a row of predictions for each."""
+    tiles, limit = over_images(X, dX, form.shape)
+    axes = figure.subplots()
+    names = [shortened(name, LONGEST) for name in form.classes]
+    wrong = (predictions["label"] != predictions["predicted"]).tolist()
+    labels = [
+        names[predicted] + f"{chr(10)}not {names[label]}" * (label != predicted)
+        for label, predicted in zip(predictions["label"], predictions["predicted"], strict=True)
+    ]
+    show_tiles(axes, tiles, labels, wrong, columns=5, room=12 if any(wrong) else 8)
+    scale = ScalarMappable(Normalize(-limit, limit), SIGNED)
+    figure.colorbar(scale, ax=axes, aspect=40, pad=0.02).set_label("log-odds for each unit of the pixel's value")
 
 
 def plot(name: str) -> None:
@@ -283,13 +336,22 @@ def plot(name: str) -> None:
 
     images = f"the {X.shape[1]:,} {PARTS[part]} images"
     low, high = measured["interval"]
-    pictures = model.network.pictures()
-    heading, names = ("", []) if pictures is None else describe_pictures(model, len(pictures))
+    examples = predictions.drop_duplicates("label").sort_values("label")[:SHOWN_CLASSES]
+    shown_X = X[:, examples.index]
+    dX = saliency(model.network, shown_X, examples["predicted"].to_numpy())
+    inside = look_inside(model.network, X[:, 0])
+    heights = row_heights(inside)
+    _, first, _ = next(model.network.walk(X[:, :1]))
+    pictures = first.pictures()
+    heading, names = ("", []) if pictures is None else describe_pictures(model, len(pictures), first.makes)
     subtitles = {
         "curves": "Loss and accuracy in training",
         "confusion": f"{measured['accuracy']:.1%} of {images} are right (95% interval {low:.1%} to {high:.1%})",
         "predictions": f"Predictions for {images} with their probabilities, errors marked",
-        "weights": heading,
+        "weights": heading + ", in color: gray is 0" * (form.shape[2] == 3),
+        "features": f"The first of {images} ({form.classes[predictions['label'][0]]}) in the network: "
+        "red is above 0, blue below",
+        "saliency": "Where a larger value of the pixel speaks for the class that is predicted (red), or against (blue)",
     }
     with replacing(Path("figures") / name) as folder:
         folder.mkdir()
@@ -305,17 +367,23 @@ def plot(name: str) -> None:
         with new("predictions", *((10, 6) if has_names(form) else (7, 3.7))) as figure:
             draw_predictions(figure, X, predictions, form)
         if pictures is not None:
-            shown = pictures[:SHOWN_UNITS].mean(axis=3)
+            shown = pictures[:SHOWN_UNITS]
             columns = 5 if len(shown) <= 10 else 8
             with new("weights", 7, 0.6 + 7 * -(-len(shown) // columns) / columns) as figure:
                 draw_weights(figure, shown, names[: len(shown)], columns)
+        if heights:
+            with new("features", 7, 0.6 + sum(heights)) as figure:
+                draw_features(figure, inside, X[:, 0], form.shape)
+        with new("saliency", 7, 0.9 + 1.5 * -(-len(examples) // 5)) as figure:
+            draw_saliency(figure, shown_X, dX, examples, form)
 
 
 def main() -> None:
     """Read the command line."""
     name = named_row(__doc__, "model")
     parameters.load_model(name)
-    plot(name)
+    with threadpool_limits(parameters.load().blas_threads, user_api="blas"):
+        plot(name)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from PIL import Image
 from stages import plot
 from stages.shared import models, splits
 from stages.shared.errors import UserError
+from stages.shared.explanations import over_images, saliency
 from stages.shared.figures import BLUE, VERMILION
 from stages.shared.mnist import FORM
 from stages.shared.parameters import Model
@@ -36,11 +37,16 @@ def panel() -> SubFigure:
     return figure.add_subfigure(figure.add_gridspec()[0])
 
 
-def write_results(part: str = "test", hidden: tuple[int, ...] = (4,), dataset: str = "digits") -> None:
+def write_results(
+    part: str = "test",
+    hidden: tuple[int, ...] = (4,),
+    dataset: str = "digits",
+    layers: list[dict[str, Any]] | None = None,
+) -> None:
     """Write all that the stages before would leave of a model named w3-relu-10."""
     rng = np.random.default_rng(0)
     row = Model.model_validate(
-        {"split": "kaggle", "layers": layer_rows(*hidden), "learning_rate": 0.1, "updates": 2, "seed": 0}
+        {"split": "kaggle", "layers": layers or layer_rows(*hidden), "learning_rate": 0.1, "updates": 2, "seed": 0}
     )
     network = models.start_network("m", row, FORM, rng)
     models.save(Path("models/w3-relu-10.npz"), network, row, FORM, dataset)
@@ -96,7 +102,7 @@ def test_the_figures_are_images_and_the_same_in_another_process() -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "5", "TZ": "Asia/Tokyo", "MPLBACKEND": "pdf"}
     subprocess.run(command, env=environment, check=True)
     first = figures()
-    names = ["confusion", "curves", "predictions", "weights"]
+    names = ["confusion", "curves", "predictions", "saliency", "weights"]
     assert sorted(first) == [f"{name}.{suffix}" for name in names for suffix in ("png", "svg")]
     plot.plot("w3-relu-10")
     assert figures() == first
@@ -188,6 +194,81 @@ def test_the_weights_are_those_of_the_first_layer(
     assert (names[0], names[-1], len(names)) == (first, last, len(shown))
 
 
+CONVOLUTIONAL = [
+    *({"name": "convolution", "filters": 3, "size": 5}, {"name": "batch_normalization"}, {"name": "relu"}),
+    {"name": "residual", "layers": [{"name": "convolution", "filters": 3, "padding": 1}, {"name": "relu"}]},
+    *({"name": "max_pooling", "size": 2}, {"name": "affine", "units": 7}, {"name": "relu"}, {"name": "affine"}),
+]
+
+
+def tiles_of(axes: Any) -> list[Any]:
+    return [np.asarray(image.get_array()) for image in axes.images]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_planted_filter_is_shown_at_its_place_and_its_map_in_that_place(drawn: dict[str, Drawn]) -> None:
+    write_results(layers=CONVOLUTIONAL)
+    trained = models.load(Path("models/w3-relu-10.npz"))
+    planted = np.zeros((5, 5), np.float32)
+    planted[2, 2] = 1  # returns the image itself
+    trained.network.parameters["0.W"][1] = planted.ravel()
+    models.save(Path("models/w3-relu-10.npz"), trained.network, trained.row, FORM, "digits")
+    plot.plot("w3-relu-10")
+    assert drawn["weights"].subtitle == "Weights of the 3 filters of the first layer"
+    filters = drawn["weights"].panel.axes[0]
+    assert [text.get_text() for text in filters.texts] == ["filter 1", "filter 2", "filter 3"]
+    assert np.array_equal(tiles_of(filters)[1], planted)
+    assert (
+        drawn["features"].subtitle == "The first of the 20 test images (0) in the network: red is above 0, blue below"
+    )
+    first, second = drawn["features"].panel.axes
+    assert [axes.get_title().split(",")[0] for axes in (first, second)] == [
+        "hidden layer 1: feature maps of the 3 filters",
+        "hidden layer 2: feature maps of the 3 filters",
+    ]
+    digit = np.load("data/splits/kaggle/X_test.npy")[:, 0].reshape(28, 28)
+    assert np.allclose(tiles_of(first)[1], digit[2:-2, 2:-2], rtol=1e-4)
+    assert [len(axes.images) for axes in (first, second)] == [3, 3]
+
+
+@pytest.mark.usefixtures("project")
+def test_what_the_gradient_by_the_image_says_is_drawn_over_an_image_of_each_class(drawn: dict[str, Drawn]) -> None:
+    write_results(layers=CONVOLUTIONAL)
+    plot.plot("w3-relu-10")
+    network = models.load(Path("models/w3-relu-10.npz")).network
+    X = np.load("data/splits/kaggle/X_test.npy")[:, :10]
+    predictions = pd.read_csv("predictions/w3-relu-10.csv")["predicted"][:10]
+    tiles, limit = over_images(X, saliency(network, X, predictions.to_numpy()), FORM.shape)
+    axes, scale = drawn["saliency"].panel.axes
+    assert np.allclose(tiles_of(axes), tiles)
+    assert [text.get_text() for text in axes.texts] == [str(k) for k in range(10)]
+    assert scale.get_ylim() == (-limit, limit)
+    assert drawn["saliency"].subtitle.startswith("Where a larger value of the pixel speaks for the class")
+
+
+def test_an_error_among_the_images_of_the_classes_is_marked() -> None:
+    table = condensed([0, 1, 2], [0, 7, 2], [0.5, 0.5, 0.5])
+    figure = panel()
+    plot.draw_saliency(figure, np.zeros((784, 3)), np.ones((784, 3)), table, FORM)
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["0", "7\nnot 1", "2"]
+    assert [same_color(text.get_color(), VERMILION) for text in axes.texts] == [False, True, False]
+
+
+@pytest.mark.usefixtures("project")
+def test_there_is_no_picture_of_feature_maps_where_there_are_none(drawn: dict[str, Drawn]) -> None:
+    write_results()
+    plot.plot("w3-relu-10")
+    assert drawn.keys() == {"curves", "confusion", "predictions", "weights", "saliency"}
+
+
+@pytest.mark.usefixtures("project")
+def test_there_are_no_pictures_of_weights_of_what_is_no_image(drawn: dict[str, Drawn]) -> None:
+    write_results(layers=[{"name": "batch_normalization"}, *layer_rows(4)])
+    plot.plot("w3-relu-10")
+    assert "weights" not in drawn
+
+
 def history(**columns: list[float]) -> pd.DataFrame:
     empty = [float("nan")] * len(columns["update"])
     return pd.DataFrame({"validation_loss": empty, "validation_accuracy": empty} | columns)
@@ -267,8 +348,25 @@ def test_predictions_without_an_error() -> None:
     assert [len(axes.images) for axes in figure.axes] == [3, 0]
 
 
+def test_weights_of_colors_are_shown_in_color_and_gray_is_zero() -> None:
+    W = np.zeros((2, 4, 4, 3))
+    W[0, 1, 2] = [2, -2, 1]
+    figure = panel()
+    plot.draw_weights(figure, W, ["filter 1", "filter 2"], 5)
+    (axes,) = figure.axes
+    first, second = tiles_of(axes)
+    assert np.array_equal(first[1, 2], [1, 0, 0.75])
+    assert (second == 0.5).all()
+
+
+def test_weights_of_zero_can_be_drawn() -> None:
+    figure = panel()
+    plot.draw_weights(figure, np.zeros((2, 4, 4, 1)), ["filter 1", "filter 2"], 5)
+    assert {image.get_clim() for image in figure.axes[0].images} == {(-1, 1)}
+
+
 def test_weights_share_one_scale_around_zero() -> None:
-    W = np.random.default_rng(0).uniform(-1, 1, (11, 28, 28))
+    W = np.random.default_rng(0).uniform(-1, 1, (11, 28, 28, 1))
     W[3, 5, 5] = -1.5
     figure = panel()
     plot.draw_weights(figure, W, [f"unit {k}" for k in range(11)], 8)

@@ -2,8 +2,8 @@
 
 The network of the model is built in float64 and given random parameters and a few random examples: no data is needed.
 These are of the form of the model's split where that has been made, else of MNIST's.
-What is checked is what its optimizer receives: the gradient of the cross-entropy, with the masks of dropout fixed, plus
-that of weight decay.
+What is checked is what its optimizer receives: the gradient of the cross-entropy, of smoothed labels if the model has
+them, with the masks of dropout fixed, plus that of weight decay. Decoupled decay has none, and nothing is clipped.
 """
 
 import argparse
@@ -92,10 +92,13 @@ class Loss:
         lambda of the penalty on the parameters that are decayed.
     X, y : ndarray of shape (features, m) and (m,)
         The batch.
+    smoothing : float
+        Of the labels.
     """
 
-    def __init__(self, network: Layer, weight_decay: float, X: Array, y: Labels) -> None:
+    def __init__(self, network: Layer, weight_decay: float, X: Array, y: Labels, smoothing: float = 0.0) -> None:
         self.network, self.weight_decay, self.X, self.y = network, weight_decay, X, y
+        self.smoothing = smoothing
         self._forward()
         self._branches = network.branches()
 
@@ -117,13 +120,16 @@ class Loss:
             raise KinkWithinStepError
         decayed = [self.network.parameters[name] for name in self.network.decayed]
         penalty = self.weight_decay / 2 * sum(float(np.square(W).sum()) for W in decayed)
-        return cross_entropy(Z, self.y, len(self.y)) + penalty
+        return cross_entropy(Z, self.y, len(self.y), self.smoothing) + penalty
 
     def gradients(self) -> dict[str, Array]:
         """Return the gradient that training derives: what one update at learning rate 1 subtracts."""
         parameters = self.network.parameters
         before = {name: theta.copy() for name, theta in parameters.items()}
-        Trainer(self.network, GradientDescent(), 1.0, Constant(), 1, self.weight_decay).step(self.X, self.y)
+        trainer = Trainer(
+            self.network, GradientDescent(), 1.0, Constant(), 1, self.weight_decay, label_smoothing=self.smoothing
+        )
+        trainer.step(self.X, self.y)
         gradients: dict[str, Array] = {name: before[name] - theta for name, theta in parameters.items()}
         for name, theta in parameters.items():
             theta[...] = before[name]
@@ -167,7 +173,8 @@ def compare_at_random(name: str, row: Model, form: Form = FORM) -> tuple[list[Co
     for batch in range(1, BATCHES + 1):
         X, y = rng.random((math.prod(form.shape), EXAMPLES)), rng.integers(len(form.classes), size=EXAMPLES)
         try:
-            return compare(Loss(network, row.weight_decay, X, y), np.random.default_rng(SEED)), batch
+            loss = Loss(network, 0.0 if row.decoupled_decay else row.weight_decay, X, y, row.label_smoothing)
+            return compare(loss, np.random.default_rng(SEED)), batch
         except KinkWithinStepError:
             continue
     raise UserError(f"in each of {BATCHES} random batches a layer lies within {STEP:g} of one of its kinks")
@@ -210,7 +217,9 @@ def report(name: str) -> None:
     row = load_model(name)
     form, whose = form_of(row.split)
     comparisons, batches = compare_at_random(name, row, form)
-    print(f"{name}: {describe_network(row)}; weight decay {row.weight_decay:g}")
+    decoupled = ", decoupled, which is no gradient" if row.decoupled_decay else ""
+    smoothing = f", label smoothing {row.label_smoothing:g}" if row.label_smoothing else ""
+    print(f"{name}: {describe_network(row)}; weight decay {row.weight_decay:g}{decoupled}{smoothing}")
     print(f"examples of {form}, {whose}")
     print(f"{EXAMPLES} random examples, random parameters, float64, central differences with a step of {STEP:g}")
     if batches > 1:

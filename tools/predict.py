@@ -4,7 +4,7 @@ import argparse
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,16 @@ from stages.nn.softmax import softmax
 from stages.shared import drawings, models, parameters, picture_files, splits
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
-from stages.shared.figures import BLUE, GRAY, INK, PERCENT, SubFigure, as_images, figure_at, literal
+from stages.shared.explanations import (
+    Inside,
+    look_inside,
+    over_images,
+    row_height,
+    saliency,
+    show_heads,
+    show_maps,
+)
+from stages.shared.figures import BLUE, GRAY, INK, PERCENT, Axes, SubFigure, as_images, figure_at, literal
 from stages.shared.mnist import FORM, Form
 
 FOLDER = Path("explained")  # where the figures of --explain go
@@ -110,17 +119,6 @@ def from_test_part(split: str, index: int, form: Form = FORM) -> Sample:
     return Sample(f"test image {index}", f"test-{index}", image, x, int(y[index]))
 
 
-def hidden_activations(network: Network, x: Array) -> list[Array]:
-    """Return what each layer that learns is given by the layers before it, of shape (units,), for an image x."""
-    inputs: list[Array] = []
-    A = x[:, np.newaxis]
-    for layer in network.layers:
-        if layer.parameters:
-            inputs.append(A[:, 0].copy())
-        A = layer.forward(A)
-    return inputs[1:]
-
-
 def table(samples: Sequence[Sample], P: Array, classes: Sequence[str]) -> str:
     """Return the probabilities P, of shape (classes, samples), in percent and the predictions, an image a row.
 
@@ -156,60 +154,114 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def draw_explanation(figure: SubFigure, sample: Sample, hidden: Sequence[Array], p: Array, form: Form = FORM) -> None:
-    """Draw an image from as given to as the network sees it, the probabilities, and each hidden layer's activations.
+@dataclass(frozen=True)
+class Explanation:
+    """What a network makes of an image.
 
-    Of many classes the most probable ones are shown.
+    Attributes
+    ----------
+    p : ndarray of shape (classes,)
+        The probabilities.
+    inside : Inside
+        What its layers make of it.
+    saliencies : dict of int to ndarray of shape (features,)
+        The gradient by the image of the log-odds of the class that is predicted and, where known, of the right one.
     """
-    (x,) = as_images(sample.x[:, np.newaxis], form.shape)
+
+    p: Array
+    inside: Inside
+    saliencies: Mapping[int, Array]
+
+
+def explained(network: Network, sample: Sample) -> Explanation:
+    """Return what a network makes of an image."""
+    X = sample.x[:, np.newaxis]
+    p = softmax(network.forward(X))[:, 0]
+    classes = dict.fromkeys([int(p.argmax()), *([] if sample.label is None else [sample.label])])
+    return Explanation(p, look_inside(network, sample.x), {k: saliency(network, X, [k])[:, 0] for k in classes})
+
+
+def row_heights(inside: Inside) -> list[float]:
+    """Return the heights in inches of the rows that show what the layers make of an image."""
+    hidden = [1.3 if A.ndim == 1 else row_height(A.shape[2]) for A in inside.hidden]
+    return hidden + [row_height(len(heads)) for heads in inside.heads]
+
+
+def draw_explanation(figure: SubFigure, sample: Sample, explanation: Explanation, form: Form = FORM) -> None:
+    """Draw an image from as given to as the network sees it, what speaks for a class, and the probabilities.
+
+    Below these is what each hidden layer makes of it, and each layer that attends. Of many classes the most probable
+    ones are shown.
+    """
+    p, inside = explanation.p, explanation.inside
+    X = sample.x[:, np.newaxis]
     pictures = [
         ("as given", np.asarray(sample.image) / 255),
         *((name, ink / ink.max()) for name, ink in sample.steps),
-        ("as the network sees it", x),
+        ("as the network sees it", as_images(X, form.shape)[0]),
     ]
+    for k, dx in explanation.saliencies.items():
+        (tile,), _ = over_images(X, dx[:, np.newaxis], form.shape)
+        pictures.append((f"what speaks for {literal(form.classes[k])} (red)\nand against it (blue)", tile))
+    heights = row_heights(inside)
     widths = [1] * len(pictures) + [1.2]
-    grid = figure.add_gridspec(1 + len(hidden), len(widths), height_ratios=[2] + [1] * len(hidden), width_ratios=widths)
+    grid = figure.add_gridspec(1 + len(heights), len(widths), height_ratios=[2.2, *heights], width_ratios=widths)
     for column, (title, picture) in enumerate(pictures):
         axes = figure.add_subplot(grid[0, column])
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axes.set_title(title, fontsize=9, wrap=True)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)
+    draw_probabilities(figure.add_subplot(grid[0, -1]), p, form)
 
-    probabilities = figure.add_subplot(grid[0, -1])
+    rows = (figure.add_subplot(grid[row, :]) for row in range(1, 1 + len(heights)))
+    for number, A in enumerate(inside.hidden, 1):
+        if A.ndim == 3:
+            show_maps(next(rows), A, number)
+        else:
+            draw_units(next(rows), A.ravel(), number)
+    for number, heads in enumerate(inside.heads, 1):
+        show_heads(next(rows), sample.x, form.shape, heads, number)
+
+
+def draw_probabilities(axes: Axes, p: Array, form: Form) -> None:
+    """Draw a bar for each class, of many classes for the most probable ones."""
     shown = np.argsort(-p, kind="stable")[:BARS] if len(p) > BARS else np.arange(len(p))
     rows = range(len(shown))
-    probabilities.barh(rows, p[shown], color=[BLUE if k == p.argmax() else GRAY for k in shown])
+    axes.barh(rows, p[shown], color=[BLUE if k == p.argmax() else GRAY for k in shown])
     for row, p_k in enumerate(p[shown]):
-        probabilities.text(p_k + 0.02, row, f"{p_k:.1%}", va="center", color=INK)
-    probabilities.set_title("probabilities", fontsize=9)
-    probabilities.set(xlim=(0, 1.2), ylim=(len(shown) - 0.5, -0.5), xticks=(0, 0.5, 1), yticks=rows)
-    probabilities.set_yticklabels([literal(form.classes[k]) for k in shown])
-    probabilities.xaxis.set_major_formatter(PERCENT)
+        axes.text(p_k + 0.02, row, f"{p_k:.1%}", va="center", color=INK)
+    axes.set_title("probabilities", fontsize=9)
+    axes.set(xlim=(0, 1.2), ylim=(len(shown) - 0.5, -0.5), xticks=(0, 0.5, 1), yticks=rows)
+    axes.set_yticklabels([literal(form.classes[k]) for k in shown])
+    axes.xaxis.set_major_formatter(PERCENT)
 
-    for l, A in enumerate(hidden, 1):
-        axes = figure.add_subplot(grid[l, :])
-        axes.bar(np.arange(1, len(A) + 1), A, color=BLUE)
-        axes.axhline(0, color=GRAY, linewidth=0.6)
-        axes.set_title(f"hidden layer {l}: {np.count_nonzero(A > 0)} of {len(A)} units above 0", fontsize=9)
-        axes.set(xlim=(0.5, len(A) + 0.5), xlabel="unit", ylabel="activation")
+
+def draw_units(axes: Axes, A: Array, number: int) -> None:
+    """Draw a bar for each unit of a hidden layer, of shape (units,)."""
+    axes.bar(np.arange(1, len(A) + 1), A, color=BLUE)
+    axes.axhline(0, color=GRAY, linewidth=0.6)
+    axes.set_title(f"hidden layer {number}: {np.count_nonzero(A > 0)} of {len(A)} units above 0", fontsize=9)
+    axes.set(xlim=(0.5, len(A) + 0.5), xlabel="unit", ylabel="activation")
 
 
 def explain(path: Path, title: str, sample: Sample, network: Network, form: Form) -> None:
     """Write the explanation of one image as a PNG file."""
-    p = softmax(network.forward(sample.x[:, np.newaxis]))[:, 0]
-    hidden = hidden_activations(network, sample.x)
+    explanation = explained(network, sample)
+    p = explanation.p
     truth = "" if sample.label is None else f"; label {form.classes[sample.label]}"
     subtitle = f"Prediction {form.classes[p.argmax()]}, with a probability of {p.max():.1%}{truth}"
+    width = 7 + 1.5 * (len(sample.steps) + len(explanation.saliencies) - 1)
+    height = 3 + sum(row_heights(explanation.inside))
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "explanation"
-        with figure_at(draft, (7 + 1.5 * len(sample.steps), 2.8 + 1.3 * len(hidden)), title, subtitle) as figure:
-            draw_explanation(figure, sample, hidden, p, form)
+        with figure_at(draft, (width, height), title, subtitle) as figure:
+            draw_explanation(figure, sample, explanation, form)
         with replacing(path) as partial:
             shutil.copyfile(draft.with_suffix(".png"), partial)
 
 
-def predict(name: str, paths: Sequence[Path], test_index: int | None, explained: bool) -> None:
+def predict(name: str, paths: Sequence[Path], test_index: int | None, drawn: bool) -> None:
     """Print what the model of this name makes of image files or of a test image; write figures of it if wanted.
 
     Raises
@@ -243,7 +295,7 @@ def predict(name: str, paths: Sequence[Path], test_index: int | None, explained:
     if paths and samples and form != FORM:
         height, width, _ = form.shape
         print(f"\nImage files are scaled to {height} x {width} (height x width) and else taken as they are: {ADVICE}")
-    if samples and explained:
+    if samples and drawn:
         print()
         times = Counter[str]()
         for sample in samples:

@@ -22,6 +22,7 @@ class Affine(Layer):
     """
 
     decayed = ("W",)
+    makes = "unit"
     example = (6,), {"units": 4}
 
     def __init__(self, shape: Shape, start: Start, *, units: Count | None = None) -> None:
@@ -31,10 +32,14 @@ class Affine(Layer):
         super().__init__(shape, start)
         self.shape = (units,)
         self.parameters = start.draw(units, math.prod(shape))
-        self._input_shape = shape
         self._X: Array | None = None
         self._Z: Array | None = None
         self._dX: Array | None = None
+
+    @property
+    def multiply_adds(self) -> int:
+        """One for each weight."""
+        return self.parameters["W"].size
 
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W X + b, of shape (units, m), for X of shape (inputs, m)."""
@@ -65,4 +70,4 @@ class Affine(Layer):
 
     def pictures(self) -> Array | None:
         """Return the weights of each unit, if the input is an image."""
-        return self.parameters["W"].reshape(-1, *self._input_shape) if len(self._input_shape) == 3 else None
+        return self.parameters["W"].reshape(-1, *self.input_shape) if len(self.input_shape) == 3 else None

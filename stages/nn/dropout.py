@@ -21,6 +21,7 @@ class Dropout(Layer):
         Probability of dropping an entry, in [0, 1).
     """
 
+    refines = True
     example = (6,), {"rate": 0.4}
 
     def __init__(self, shape: Shape, start: Start, *, rate: Share) -> None:

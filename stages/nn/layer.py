@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
@@ -14,6 +14,7 @@ from stages.nn.arrays import Array
 from stages.nn.initializers import He, Initializer
 
 Shape = tuple[int, ...]  # of one example: (784,), or (height, width, channels)
+Path = tuple[int, ...]  # where a layer is in a network: (2, 0) is the first layer of the network at index 2
 
 # What options of layers may be; the schema of params.yaml is made from these.
 Count = Annotated[int, "at least 1"]
@@ -108,6 +109,8 @@ class Layer(ABC):
 
     Attributes
     ----------
+    input_shape : tuple of int
+        Of an example of its input.
     shape : tuple of int
         Of an example of its output; that of the input unless a layer sets another.
     parameters : dict of str to ndarray
@@ -118,16 +121,24 @@ class Layer(ABC):
         Names of the parameters that weight decay applies to.
     least_columns : int
         How many columns must go forward together in training; 1 unless a layer mixes them.
+    makes : str
+        What computes one entry of its output, or one channel, from many of its input: "unit" or "filter"; empty for
+        layers that make no features of their own.
+    refines : bool
+        Whether it finishes what the layer before it made, entry by entry or channel by channel, as an activation does:
+        who looks at that layer then looks at the output of this one.
     example : tuple of a shape and a dict
         A shape of its input and options for it, which the tests and the site show it with.
     """
 
     decayed: Collection[str] = ()
     least_columns: int = 1
+    makes: ClassVar[str] = ""
+    refines: ClassVar[bool] = False
     example: ClassVar[tuple[Shape, dict[str, Any]]] = (6,), {}
 
     def __init__(self, shape: Shape, start: Start) -> None:
-        self.shape = shape
+        self.input_shape = self.shape = shape
         self.parameters: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
 
@@ -145,6 +156,11 @@ class Layer(ABC):
     def size(self) -> int:
         """How many entries the parameters have."""
         return sum(theta.size for theta in self.parameters.values())
+
+    @property
+    def multiply_adds(self) -> int:
+        """How many products of two entries its forward pass adds up for an example: those of matrix products alone."""
+        return 0
 
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move the parameters and the gradients into these arrays, of shape (size,), one after the other.
@@ -195,6 +211,23 @@ class Layer(ABC):
         Each belongs to one unit of its output, or to one channel of it.
         """
         return None
+
+    def weights(self) -> Array | None:
+        """Return how much each place took from each place in the last forward pass, if it is a layer that attends.
+
+        The shape is (m, heads, places, places), a row for each place that takes; its entries sum to 1.
+        """
+        return None
+
+    def walk(self, X: Array) -> Iterator[tuple[Path, "Layer", Array]]:
+        """Go forward in prediction, for X of shape (features, m); yield each layer inside, then this one.
+
+        Yields
+        ------
+        tuple of a path, a Layer and an ndarray
+            Where the layer is, itself, and its output, which is its own until it is called again.
+        """
+        yield (), self, self.forward(X)
 
     def replica(self) -> Self:
         """Return a layer that shares the parameters, and has gradients, memory and state of its own."""

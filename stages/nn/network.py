@@ -1,6 +1,6 @@
 """A network: layers in a list, from the features to the logits; itself a layer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.dropout import Dropout
-from stages.nn.layer import Layer, Maker, OptionError, Shape, Start
+from stages.nn.layer import Layer, Maker, OptionError, Path, Shape, Start
 
 
 class Network(Layer):
@@ -59,6 +59,11 @@ class Network(Layer):
         """The gradients of the layers, by the names of their parameters."""
         return self._by_index("gradients")
 
+    @property
+    def multiply_adds(self) -> int:
+        """Those of all layers."""
+        return sum(layer.multiply_adds for layer in self.layers)
+
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move the parameters and gradients of the layers into these arrays, one layer after the other."""
         stop = 0
@@ -89,9 +94,14 @@ class Network(Layer):
         """Return those of all layers."""
         return [sides for layer in self.layers for sides in layer.branches()]
 
-    def pictures(self) -> Array | None:
-        """Return those of the first layer: the others see no image."""
-        return self.layers[0].pictures()
+    def walk(self, X: Array) -> Iterator[tuple[Path, Layer, Array]]:
+        """Go forward in prediction, for X of shape (features, m); yield each layer inside, then this one."""
+        A = X
+        for index, layer in enumerate(self.layers):
+            for path, inner, Y in layer.walk(A):
+                yield (index, *path), inner, Y
+            A = Y
+        yield (), self, self.forward(X)
 
 
 def perceptron(sizes: Sequence[int], activation: Maker | None, start: Start, dropout: float = 0.0) -> Network:

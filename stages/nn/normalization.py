@@ -24,6 +24,8 @@ class Normalization(Layer):
         Added to each variance, so that numbers that are all equal can be divided by its root.
     """
 
+    refines = True
+
     def __init__(self, shape: Shape, start: Start, *, epsilon: SmallNumber = 1e-5) -> None:
         super().__init__(shape, start)
         self.epsilon = epsilon

@@ -37,9 +37,16 @@ class Team(Protocol):
 
 
 class Alone:
-    """A team of one process."""
+    """A team of one process.
 
-    rank, size = 0, 1
+    Attributes
+    ----------
+    rank, size : int
+        Number of this process, 0, and how many there are, 1.
+    """
+
+    rank = 0
+    size = 1
 
     def exchange(self, rows: NDArray[Any], counts: Sequence[int]) -> None:
         """Leave the rows as they are: all are its own."""
@@ -77,7 +84,12 @@ class PartGenerator:
 
 
 def loss_and_gradients(
-    network: Layer, X: Array, y: Labels, m: int | None = None, rng: np.random.Generator | None = None
+    network: Layer,
+    X: Array,
+    y: Labels,
+    m: int | None = None,
+    rng: np.random.Generator | None = None,
+    smoothing: float = 0.0,
 ) -> tuple[float, int]:
     """Set the network's gradients of the cross-entropy; return it and the number of correct predictions.
 
@@ -96,6 +108,8 @@ def loss_and_gradients(
         What the sum of the losses is divided by, if these columns are only part of a batch of so many.
     rng : numpy.random.Generator, optional
         What layers draw from in training; without it they are as in prediction.
+    smoothing : float
+        Of the labels, as in `cross_entropy`.
     """
     m = m or len(y)
     loss, correct = 0.0, 0
@@ -103,7 +117,7 @@ def loss_and_gradients(
         X_block, y_block = X[:, start : start + BLOCK], y[start : start + BLOCK]
         Z = network.forward(X_block, rng)
         correct += int(np.count_nonzero(Z.argmax(axis=0) == y_block))
-        block_loss, dZ = cross_entropy_and_gradient(Z, y_block, m)
+        block_loss, dZ = cross_entropy_and_gradient(Z, y_block, m, smoothing)
         loss += block_loss
         network.backward(dZ, add=start > 0, dX=False)
     if not len(y):
@@ -135,6 +149,8 @@ class Parts:
         How many threads work on the parts of this process.
     team : Team
         The processes that share the parts.
+    smoothing : float
+        Of the labels, as in `cross_entropy`.
 
     Attributes
     ----------
@@ -143,10 +159,16 @@ class Parts:
     """
 
     def __init__(
-        self, network: Layer, count: int = 1, seed: int = 0, threads: int = 1, team: Team | None = None
+        self,
+        network: Layer,
+        count: int = 1,
+        seed: int = 0,
+        threads: int = 1,
+        team: Team | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         self.team = team or Alone()
-        self.count = count
+        self.count, self.smoothing = count, smoothing
         dtype = np.result_type(np.float32, *network.parameters.values())
         row = np.dtype([("loss", np.float64), ("correct", np.int64), ("gradients", dtype, (network.size,))], align=True)
         self._rows = np.zeros(count, row)
@@ -206,4 +228,4 @@ class Parts:
             X, y = gather(X, chosen[columns], self._memory.get(part)), y[chosen[columns]]
             self._memory[part] = X
         rng = self._generators[part].of_update(update)
-        self._losses[part], self._correct[part] = loss_and_gradients(self._networks[part], X, y, m, rng)
+        self._losses[part], self._correct[part] = loss_and_gradients(self._networks[part], X, y, m, rng, self.smoothing)

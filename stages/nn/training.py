@@ -7,7 +7,9 @@ from itertools import islice
 import numpy as np
 
 from stages.nn.arrays import Array, Labels
+from stages.nn.averaging import Average
 from stages.nn.batches import Chosen, batches_per_epoch, epoch_batches
+from stages.nn.clipping import clip
 from stages.nn.cross_entropy import cross_entropy
 from stages.nn.early_stopping import EarlyStopping
 from stages.nn.layer import Layer
@@ -17,7 +19,7 @@ from stages.nn.schedules import Schedule
 
 
 class Diverged(ArithmeticError):
-    """The loss, a parameter or a state is no longer a finite number.
+    """The loss, a gradient's norm, a parameter or a state is no longer a finite number.
 
     Parameters
     ----------
@@ -50,6 +52,15 @@ class Trainer:
         layer says is decayed.
     parts, seed, threads, team
         As in `Parts`.
+    label_smoothing : float
+        Share of each label that is spread over all classes, in [0, 1); the loss is that of these labels.
+    clip_norm : float, optional
+        Above this norm the gradients of a batch, all together, are shortened to it. What decays is not clipped.
+    decoupled_decay : bool
+        Whether W is multiplied by 1 - rate lambda before the optimizer's step, in place of what is added to dW
+        (Loshchilov and Hutter 2019).
+    averaging : float, optional
+        Share that an update leaves of the averages of parameters and state, in (0, 1); None keeps no averages.
 
     Attributes
     ----------
@@ -59,6 +70,8 @@ class Trainer:
         Give the gradients of a batch.
     state : list of ndarray of shape (parameters,)
         The optimizer's, for all parameters in one array.
+    average : Average or None
+        The averages, if there are any.
     """
 
     def __init__(
@@ -73,14 +86,25 @@ class Trainer:
         seed: int = 0,
         threads: int = 1,
         team: Team | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        clip_norm: float | None = None,
+        decoupled_decay: bool = False,
+        averaging: float | None = None,
     ) -> None:
         self.network, self.optimizer = network, optimizer
         self.learning_rate, self.schedule, self.updates = learning_rate, schedule, updates
-        self.weight_decay = weight_decay
+        self.weight_decay, self.decoupled_decay, self.clip_norm = weight_decay, decoupled_decay, clip_norm
         self.update = 0
-        self.parts = Parts(network, parts, seed, threads, team)
+        self.parts = Parts(network, parts, seed, threads, team, label_smoothing)
         self.state = optimizer.start(self.parts.parameters)
+        self.average = Average(network, averaging, self.parts.parameters, self.parts.gradients) if averaging else None
         self._decayed = [(network.parameters[name], network.gradients[name]) for name in network.decayed]
+
+    @property
+    def learned(self) -> Layer:
+        """The network to measure and to keep: the averaged one, if there are averages."""
+        return self.average.network if self.average else self.network
 
     def step(self, X: Array, y: Labels, chosen: Chosen = None) -> tuple[float, int]:
         """Make one update from a batch; return the loss and the number of correct predictions before it.
@@ -95,18 +119,29 @@ class Trainer:
         Raises
         ------
         Diverged
-            If the loss is not finite; the parameters are then left as they are.
+            If the loss is not finite, or the norm of the gradients that is to be limited; the parameters are then left
+            as they are.
         """
         self.update += 1
         loss, correct = self.parts.loss_and_gradients(X, y, chosen, self.update)
         if not np.isfinite(loss):
             raise Diverged(self.update)
+        if self.clip_norm and not np.isfinite(clip(self.parts.gradients, self.clip_norm)):
+            raise Diverged(self.update)
         rate = self.learning_rate * self.schedule(self.update, self.updates)
         if self.weight_decay:
-            for W, dW in self._decayed:
-                np.add(dW, self.weight_decay * W, out=dW)
+            self._decay(rate)
         self.optimizer.step(self.parts.parameters, self.parts.gradients, self.state, rate, self.update)
+        if self.average:
+            self.average.update(self.update)
         return loss, correct
+
+    def _decay(self, rate: float) -> None:
+        for W, dW in self._decayed:
+            if self.decoupled_decay:
+                np.multiply(W, 1 - rate * self.weight_decay, out=W)
+            else:
+                np.add(dW, self.weight_decay * W, out=dW)
 
 
 @dataclass(frozen=True)
@@ -118,9 +153,10 @@ class Record:
     update : int
         Number of updates made.
     loss, accuracy : float
-        Means over the examples of these updates, each batch measured before its own update, without weight decay.
+        Means over the examples of these updates, each batch measured before its own update, without weight decay. The
+        loss is that of the smoothed labels.
     validation_loss, validation_accuracy : float or None
-        Measured after the last of these updates.
+        Measured after the last of these updates, against the labels as they are, with the averages if there are any.
     """
 
     update: int
@@ -162,7 +198,8 @@ def fit(
     """Train, and yield a record after every so many epochs and at the end.
 
     At a record everything that the training depends on is in the trainer, `rng` and `early_stopping`. Restored to what
-    they were there, a new call goes on as the first one would have.
+    they were there, a new call goes on as the first one would have. At the end the network is given what was learned:
+    the averages, if there are any, and those of the lowest validation loss, if `early_stopping` looked for it.
 
     Parameters
     ----------
@@ -188,7 +225,7 @@ def fit(
     Diverged
         If the loss or, at the end, a parameter or a state is not finite.
     """
-    kept = trainer.network.kept
+    kept = trainer.learned.kept
     m, team = len(y), trainer.parts.team
     per_epoch = batches_per_epoch(m, batch_size)
     loss, correct, seen = 0.0, 0, 0
@@ -201,7 +238,7 @@ def fit(
             continue
         measured: tuple[float, float] | tuple[None, None] = None, None
         if validation:  # measured by rank 0, whose network has the state
-            measured = team.share(None if team.rank else evaluate(trainer.network, *validation))
+            measured = team.share(None if team.rank else evaluate(trainer.learned, *validation))
         record = Record(trainer.update, loss / seen, correct / seen, *measured)
         loss, correct, seen = 0.0, 0, 0
         if early_stopping and record.validation_loss is not None:
@@ -209,5 +246,7 @@ def fit(
         yield record
     if early_stopping:
         early_stopping.restore(kept)
+    if trainer.average:
+        trainer.average.give(trainer.network)
     if not all(np.isfinite(theta).all() for theta in kept.values()):
         raise Diverged(trainer.update)

@@ -85,6 +85,10 @@ def build_trainer(row: Model, network: Network, m: int, threads: int = 1, team: 
         row.seed,
         threads,
         team,
+        label_smoothing=row.label_smoothing,
+        clip_norm=row.clip_norm,
+        decoupled_decay=row.decoupled_decay,
+        averaging=row.averaging,
     )
 
 

@@ -157,7 +157,17 @@ class Model(Section):
     schedule: Annotated[Schedule, *_member(SCHEDULES)] = Field(
         Constant(), description="what multiplies the learning rate in the course of training"
     )
+    label_smoothing: Fraction = Field(0.0, description="share of each label that is spread over all classes")
+    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="norm that the gradients of a batch, all together, are shortened to where theirs is larger"
+    )
     weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False, description="lambda of the L2 penalty on the weights")
+    decoupled_decay: bool = Field(
+        False, description="whether weights shrink by rate times lambda beside the step, in place of the penalty"
+    )
+    averaging: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="share that an update leaves of averaged parameters, which are then measured and saved"
+    )
     batch_size: Positive | None = Field(None, description="examples in a mini-batch; null takes all for each update")
     parts: Positive = Field(
         1, description="parts that a batch is taken in, side by side if there are processor cores for it"
@@ -218,7 +228,20 @@ def _new_form(row: dict[str, Any]) -> str:
 
 def describe_network(row: Model) -> str:
     """Return the layers of a network in words: "affine 128, relu, affine"."""
-    return ", ".join(map(str, row.layers))
+    return ", ".join(_folded(list(map(str, row.layers))))
+
+
+def _folded(words: list[str]) -> list[str]:
+    """Return them with what comes several times in a row told once: a, b, a, b, c as 2 × (a, b), c."""
+    for size in range(1, len(words) // 2 + 1):
+        for start in range(len(words) - 2 * size + 1):
+            block, times = words[start : start + size], 1
+            while words[start + times * size : start + (times + 1) * size] == block:
+                times += 1
+            if times > 1:
+                once = f"{times} × ({', '.join(block)})"
+                return _folded([*words[:start], once, *words[start + times * size :]])
+    return words
 
 
 class Parameters(Section):

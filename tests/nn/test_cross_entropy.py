@@ -87,15 +87,45 @@ def test_is_the_product_of_the_gradients_of_logarithm_and_softmax() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_keeps_the_dtype_and_changes_nothing_that_it_is_given(dtype: type[np.floating]) -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_keeps_the_dtype_and_changes_nothing_that_it_is_given(dtype: type[np.floating], smoothing: float) -> None:
     Z, y = LOGITS.astype(dtype), np.array([1, 2], np.uint8)
     Z.flags.writeable = y.flags.writeable = False
-    assert isinstance(cross_entropy(Z, y, 2), float)
-    assert cross_entropy_gradient(Z, y, 2).dtype == dtype
+    assert isinstance(cross_entropy(Z, y, 2, smoothing), float)
+    assert cross_entropy_gradient(Z, y, 2, smoothing).dtype == dtype
 
 
-def test_loss_and_gradient_together_are_those_of_each_alone() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_loss_and_gradient_together_are_those_of_each_alone(smoothing: float) -> None:
     y = np.array([1, 2])
-    loss, dZ = cross_entropy_and_gradient(LOGITS, y, 3)
-    assert loss == cross_entropy(LOGITS, y, 3)
-    np.testing.assert_array_equal(dZ, cross_entropy_gradient(LOGITS, y, 3))
+    loss, dZ = cross_entropy_and_gradient(LOGITS, y, 3, smoothing)
+    assert loss == cross_entropy(LOGITS, y, 3, smoothing)
+    np.testing.assert_array_equal(dZ, cross_entropy_gradient(LOGITS, y, 3, smoothing))
+
+
+def test_smoothed_labels_by_hand() -> None:
+    y, smoothing = np.array([1, 2]), 0.3  # labels (0.1, 0.8, 0.1) and (0.1, 0.1, 0.8)
+    first = 0.1 * np.log(6) + 0.8 * np.log(3) + 0.1 * np.log(2)
+    second = 0.1 * np.log(4) + 0.1 * np.log(4) + 0.8 * np.log(2)
+    assert cross_entropy(LOGITS, y, 2, smoothing) == pytest.approx((first + second) / 2, rel=1e-14)
+    dZ = np.array([[1 / 6 - 0.1, 1 / 4 - 0.1], [1 / 3 - 0.8, 1 / 4 - 0.1], [1 / 2 - 0.1, 1 / 2 - 0.8]]) / 2
+    np.testing.assert_allclose(cross_entropy_gradient(LOGITS, y, 2, smoothing), dZ, rtol=1e-14)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.5, 0.99])
+def test_the_loss_of_smoothed_labels_is_that_of_the_matrix_of_labels(smoothing: float) -> None:
+    rng = np.random.default_rng(0)
+    Z, y = 3 * rng.normal(size=(5, 7)), rng.integers(5, size=7)
+    Y = (1 - smoothing) * one_hot(y, 5) + smoothing / 5
+    assert cross_entropy(Z, y, 7, smoothing) == pytest.approx(-(Y * np.log(softmax(Z))).sum() / 7, rel=1e-13)
+    numeric = numeric_gradient(lambda: cross_entropy(Z, y, 7, smoothing), Z)
+    assert relative_error(cross_entropy_gradient(Z, y, 7, smoothing), numeric) < 1e-7
+    np.testing.assert_allclose(cross_entropy_gradient(Z, y, 7, smoothing), (softmax(Z) - Y) / 7, rtol=1e-12, atol=1e-16)
+
+
+def test_without_smoothing_no_bit_changes() -> None:
+    Z, y = np.log(np.arange(1, 31, dtype=np.float32)).reshape(3, 10), np.arange(10) % 3
+    gradient = softmax(Z)
+    gradient[y, np.arange(10)] -= 1
+    np.testing.assert_array_equal(cross_entropy_gradient(Z, y, 10), gradient / 10)
+    assert cross_entropy(Z, y, 10, 0.0) == cross_entropy(Z, y, 10)

@@ -26,10 +26,20 @@ class Plain(Layer):
 
 def test_a_layer_that_says_nothing_keeps_the_shape_and_has_nothing_to_learn() -> None:
     layer = Plain((2, 3), Start(np.random.default_rng(0)))
-    assert layer.shape == (2, 3)
+    assert layer.shape == layer.input_shape == (2, 3)
     assert layer.parameters == layer.state == layer.gradients == layer.kept == {}
     assert list(layer.decayed) == layer.branches() == []
-    assert layer.pictures() is None
+    assert layer.pictures() is layer.weights() is None
+    assert layer.makes == ""
+    assert not layer.refines
+
+
+def test_a_walk_through_a_single_layer_is_its_forward_pass() -> None:
+    layer, X = Plain((2,), Start(np.random.default_rng(0))), np.ones((2, 3))
+    ((path, walked, Y),) = layer.walk(X)
+    assert path == ()
+    assert walked is layer
+    assert Y is X
 
 
 @pytest.mark.parametrize("missing", ["forward", "backward"])

@@ -69,6 +69,21 @@ def networks_with(kind: type[Layer]) -> Iterator[Case]:
 
 
 @every_layer
+def test_what_is_to_be_looked_at_fits_the_output(kind: type[Layer]) -> None:
+    case = case_of(kind)
+    layer, (shape, _) = case.layer, kind.example
+    case.forward()
+    assert not (layer.makes and layer.refines)
+    if layer.refines:
+        assert layer.shape == shape, "it stands for the layer before it"
+    weights = layer.weights()
+    if weights is not None:
+        places = math.prod(shape[:-1])
+        assert weights.shape[0::2] == (M, places)
+        np.testing.assert_allclose(weights.sum(axis=3), 1)
+
+
+@every_layer
 def test_central_differences(kind: type[Layer]) -> None:
     case = case_of(kind)
     case.forward()

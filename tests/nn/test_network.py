@@ -209,11 +209,20 @@ def test_layers_draw_from_the_generator_in_their_order() -> None:
         np.testing.assert_array_equal(network.parameters[f"{name}.W"], He()(units, inputs, rng)[0])
 
 
-def test_the_pictures_are_those_of_the_first_layer() -> None:
-    network = Network((2, 3, 1), START, layers=[partial(Affine, units=4), ReLU, partial(Affine, units=3)])
-    pictures = network.pictures()
-    assert pictures is not None
-    np.testing.assert_array_equal(pictures.reshape(4, 6), network.parameters["0.W"])
+def test_a_walk_has_every_layer_with_its_output_and_a_network_after_what_is_in_it() -> None:
+    inner: list[Maker] = [partial(Affine, units=4), Tanh, partial(Dropout, rate=0.5)]
+    network = Network((4,), START, layers=[partial(Residual, layers=inner), partial(Affine, units=3)])
+    block, last = network.layers
+    assert isinstance(block, Network)
+    X = np.random.default_rng(1).normal(size=(4, 2))
+    walked = [(path, layer, Y.copy()) for path, layer, Y in network.walk(X)]
+    found = {path: layer for path, layer, _ in walked}
+    assert list(found) == [(0, 0), (0, 1), (0, 2), (0,), (1,), ()]
+    assert list(found.values()) == [*block.layers, block, last, network]
+    Z = block.layers[0].forward(X)
+    outputs = [Z, np.tanh(Z), np.tanh(Z), X + np.tanh(Z), last.forward(X + np.tanh(Z)), network.forward(X)]
+    for (_, _, Y), expected in zip(walked, outputs, strict=True):
+        np.testing.assert_array_equal(Y, expected)
 
 
 def test_a_perceptron_is_without_dropout_unless_said() -> None:

@@ -16,7 +16,7 @@ from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
 from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.batches import epoch_batches
-from stages.nn.cross_entropy import cross_entropy_gradient
+from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.initializers import Uniform
 from stages.nn.layer import Start
 from stages.nn.network import Network
@@ -118,6 +118,18 @@ def test_a_prediction_is_correct_where_the_largest_logit_is_that_of_the_label() 
     assert loss_and_gradients(network(), X, y)[1] == 7
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_loss_of_the_parts_is_that_of_smoothed_labels(count: int) -> None:
+    X, y = examples(10)
+    whole, parted = network(), network()
+    expected = cross_entropy(whole.forward(X), y, 10, 0.3)
+    assert loss_and_gradients(whole, X, y, smoothing=0.3)[0] == pytest.approx(expected, rel=1e-14)
+    parts = Parts(parted, count, smoothing=0.3)
+    assert parts.loss_and_gradients(X, y, None, 1)[0] == pytest.approx(expected, rel=1e-13)
+    for name, gradient in whole.gradients.items():
+        np.testing.assert_allclose(parted.gradients[name], gradient, rtol=1e-12, atol=1e-16, err_msg=name)
+
+
 def test_what_an_empty_part_held_before_is_not_added() -> None:
     X, y = examples(8)
     used, fresh = Parts(network(), 8), Parts(network(), 8)
@@ -156,7 +168,8 @@ def trained(count: int, threads: int = 1, team: Team | None = None, dtype: type[
     X, y = examples(29)
     X = X.astype(dtype)
     net = network(0.3, dtype)
-    trainer = Trainer(net, Adam(), 0.01, Constant(), 12, 0.1, count, 5, threads, team)
+    means: dict[str, Any] = {"label_smoothing": 0.1, "clip_norm": 0.5, "decoupled_decay": True, "averaging": 0.9}
+    trainer = Trainer(net, Adam(), 0.01, Constant(), 12, 0.1, count, 5, threads, team, **means)
     records = list(fit(trainer, X, y, 9, np.random.default_rng(2), (X, y)))
     return b"".join(array.tobytes() for array in (trainer.parts.parameters, *trainer.state)) + str(records).encode()
 

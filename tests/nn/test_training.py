@@ -27,6 +27,7 @@ from tests.networks import build
 
 FEATURES, CLASSES = 5, 4
 PLAIN, CONSTANT = GradientDescent(), Constant()
+ALL_MEANS = {"label_smoothing": 0.1, "clip_norm": 0.1, "decoupled_decay": True, "averaging": 0.9}
 
 
 def random_examples(m: int, dtype: type[np.floating[Any]] = np.float64) -> tuple[Array, Labels]:
@@ -49,9 +50,10 @@ def trainer_of(
     optimizer: Optimizer = PLAIN,
     schedule: Schedule = CONSTANT,
     weight_decay: float = 0.0,
+    **means: Any,
 ) -> Trainer:
     """Return a trainer."""
-    return Trainer(network, optimizer, learning_rate, schedule, updates, weight_decay)
+    return Trainer(network, optimizer, learning_rate, schedule, updates, weight_decay, **means)
 
 
 def copy_of(network: Network) -> dict[str, Array]:
@@ -125,20 +127,23 @@ class Recorder:
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_the_optimizer_is_given_the_gradient_of_the_loss_with_its_penalty(activation: str, dropout: float) -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_the_optimizer_is_given_the_gradient_of_the_loss_with_its_penalty(
+    activation: str, dropout: float, smoothing: float
+) -> None:
     decay = 0.2
     rng = np.random.default_rng(0)
     network = build([FEATURES, 6, 3, CLASSES], activation, Uniform(-1, 1), rng, dropout, np.float64)
     X, y = random_examples(7)
     recorder = Recorder()
-    trainer = trainer_of(network, 1, optimizer=recorder, weight_decay=decay)
+    trainer = trainer_of(network, 1, optimizer=recorder, weight_decay=decay, label_smoothing=smoothing)
     trainer.step(X, y)
 
     def penalized_loss() -> float:
         masks = PartGenerator(0, 0).of_update(1)
         weights = [theta for name, theta in network.parameters.items() if name in network.decayed]
         penalty = decay / 2 * sum(float(np.square(W).sum()) for W in weights)
-        return cross_entropy(network.forward(X, masks), y, 7) + penalty
+        return cross_entropy(network.forward(X, masks), y, 7, smoothing) + penalty
 
     [analytic] = recorder.gradients
     assert relative_error(analytic, numeric_gradient(penalized_loss, trainer.parts.parameters)) < 1e-7
@@ -152,6 +157,71 @@ def test_weight_decay_is_added_once_and_not_for_each_block(monkeypatch: pytest.M
     trainer_of(random_network(), 1, optimizer=blocks, weight_decay=0.2).step(X, y)
     for one, other in zip(whole.gradients, blocks.gradients, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-16)
+
+
+def gradient_of(network: Network, X: Array, y: Labels) -> Array:
+    """Return the gradients of all parameters in one array."""
+    loss_and_gradients(network, X, y)
+    return np.concatenate([gradient.ravel() for gradient in network.gradients.values()])
+
+
+def decayed_of(network: Network) -> Array:
+    """Return the parameters in one array, with 0 for those that are not decayed."""
+    return np.concatenate([theta.ravel() * (name in network.decayed) for name, theta in network.parameters.items()])
+
+
+def test_decoupled_decay_shrinks_the_weights_before_the_step_and_leaves_the_gradient() -> None:
+    X, y = random_examples(10)
+    recorder, before = Recorder(), copy_of(random_network())
+    trainer = trainer_of(random_network(), 4, 0.5, recorder, Steps([1], 0.1), weight_decay=0.2, decoupled_decay=True)
+    trainer.step(X, y)
+    np.testing.assert_array_equal(recorder.gradients[0], gradient_of(random_network(), X, y))
+    for name, theta in trainer.network.parameters.items():
+        factor = 1 - 0.5 * 0.2 if name.endswith("W") else 1
+        np.testing.assert_allclose(theta, factor * before[name], rtol=1e-15, err_msg=name)
+    trainer.step(X, y)  # at a tenth of the rate
+    np.testing.assert_allclose(trainer.network.parameters["0.W"], 0.9 * 0.99 * before["0.W"], rtol=1e-14)
+
+
+def test_of_gradient_descent_both_forms_of_decay_are_one() -> None:
+    X, y = random_examples(10)
+    coupled, decoupled = (
+        trainer_of(random_network(), 20, weight_decay=0.2, decoupled_decay=decoupled) for decoupled in (False, True)
+    )
+    for _ in range(20):
+        coupled.step(X, y)
+        decoupled.step(X, y)
+    np.testing.assert_allclose(coupled.parts.parameters, decoupled.parts.parameters, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_the_gradient_is_clipped_before_it_is_given_the_decay(decoupled: bool) -> None:
+    X, y = random_examples(10)
+    gradient = gradient_of(random_network(), X, y)
+    limit, recorder = np.linalg.norm(gradient) / 3, Recorder()
+    trainer = trainer_of(
+        random_network(), 1, optimizer=recorder, weight_decay=0.2, decoupled_decay=decoupled, clip_norm=float(limit)
+    )
+    trainer.step(X, y)
+    penalty = 0 if decoupled else 0.2 * decayed_of(random_network())
+    np.testing.assert_allclose(recorder.gradients[0], gradient / 3 + penalty, rtol=1e-12, atol=1e-16)
+
+
+def test_a_gradient_within_the_limit_is_not_clipped() -> None:
+    X, y = random_examples(10)
+    gradient, recorder = gradient_of(random_network(), X, y), Recorder()
+    trainer_of(random_network(), 1, optimizer=recorder, clip_norm=1.001 * float(np.linalg.norm(gradient))).step(X, y)
+    np.testing.assert_array_equal(recorder.gradients[0], gradient)
+
+
+def test_a_norm_that_is_not_finite_ends_the_training_before_its_update() -> None:
+    network = build([1, 2], None, Normal(0.0), np.random.default_rng(0), dtype=np.float32)
+    X, y = np.full((1, 2), 1e30, np.float32), np.array([0, 0])  # in float32 the square of a gradient of 1e30 is none
+    trainer = trainer_of(network, 1, clip_norm=1.0)
+    parameters = copy_of(network)
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(Diverged, match="NaN or infinity at update 1"):
+        trainer.step(X, y)
+    assert_same(network, parameters)
 
 
 def test_an_update_of_gradient_descent_by_hand() -> None:
@@ -172,11 +242,14 @@ def test_each_update_has_the_rate_of_its_schedule_and_its_number() -> None:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_training_keeps_the_dtype_and_changes_no_example(name: str, dtype: type[np.floating[Any]]) -> None:
+@pytest.mark.parametrize("means", [{}, ALL_MEANS], ids=["plain", "all means"])
+def test_training_keeps_the_dtype_and_changes_no_example(
+    name: str, dtype: type[np.floating[Any]], means: dict[str, Any]
+) -> None:
     network = random_network("relu", 0.2, dtype)
     X, y = random_examples(10, dtype)
     X.flags.writeable = y.flags.writeable = False
-    trainer = trainer_of(network, 6, 0.01, OPTIMIZERS[name](), Steps([2]), weight_decay=0.01)
+    trainer = trainer_of(network, 6, 0.01, OPTIMIZERS[name](), Steps([2]), weight_decay=0.01, **means)
     list(fit(trainer, X, y, 4, np.random.default_rng(0), validation=(X, y)))
     arrays = [
         *network.parameters.values(),
@@ -250,6 +323,59 @@ def test_the_validation_part_is_measured_after_the_updates_and_without_dropout()
     validation = random_examples(6)
     for record in fit(trainer_of(network, 3), *random_examples(10), None, np.random.default_rng(0), validation):
         assert (record.validation_loss, record.validation_accuracy) == evaluate(network, *validation)
+
+
+def test_the_training_loss_is_that_of_smoothed_labels_and_the_validation_loss_is_not() -> None:
+    X, y = random_examples(10)
+    trainer = trainer_of(random_network(), 1, learning_rate=0.0, label_smoothing=0.3)
+    [record] = fit(trainer, X, y, None, np.random.default_rng(0), (X, y))
+    Z = random_network().forward(X)
+    assert record.loss == pytest.approx(cross_entropy(Z, y, 10, 0.3), rel=1e-14)
+    assert record.validation_loss == pytest.approx(cross_entropy(Z, y, 10), rel=1e-14)
+
+
+def test_averages_are_measured_and_given_to_the_network_and_training_goes_on_without_them() -> None:
+    X, y = random_examples(10)
+    plain, averaged = trainer_of(random_network(), 9), trainer_of(random_network(), 9, averaging=0.8)
+    history, trace = [], []
+    measured: list[float | None] = []
+    for record in fit(plain, X, y, 4, np.random.default_rng(0)):
+        trace.append(record.loss)
+        history.append(plain.parts.parameters.copy())
+    for record in fit(averaged, X, y, 4, np.random.default_rng(0), (X, y)):
+        assert record.loss == trace[len(measured)]
+        np.testing.assert_array_equal(averaged.parts.parameters, history[len(measured)])
+        assert (record.validation_loss, record.validation_accuracy) == evaluate(averaged.learned, X, y)
+        measured.append(record.validation_loss)
+    assert len(measured) == 3
+    assert averaged.learned is not averaged.network
+    assert evaluate(averaged.network, X, y)[0] == measured[-1]
+    assert not np.array_equal(averaged.parts.parameters, history[-1])
+
+
+def test_the_averages_are_those_of_the_parameters_after_each_update() -> None:
+    X, y = random_examples(10)
+    plain, averaged = trainer_of(random_network(), 5), trainer_of(random_network(), 5, averaging=0.8)
+    history = []
+    for _ in range(5):
+        plain.step(X, y)
+        history.append(plain.parts.parameters.copy())
+    list(fit(averaged, X, y, None, np.random.default_rng(0)))
+    mean = np.average(history, axis=0, weights=[0.8**j for j in reversed(range(5))])
+    np.testing.assert_allclose(averaged.parts.parameters, mean, rtol=1e-13, atol=1e-15)
+
+
+def test_early_stopping_goes_back_to_the_averages_of_the_lowest_validation_loss() -> None:
+    trainer = trainer_of(coin(0.1), 100, learning_rate=0.5, averaging=0.6)
+    records = fit(trainer, *CERTAIN, None, np.random.default_rng(0), SEVEN_OF_TEN, early_stopping=EarlyStopping(3))
+    history = [
+        (record.validation_loss, {name: array.copy() for name, array in trainer.learned.kept.items()})
+        for record in records
+    ]
+    best = int(np.argmin([loss or np.inf for loss, _ in history]))
+    assert 0 < best == len(history) - 4 < 96
+    for name, array in trainer.network.kept.items():
+        np.testing.assert_array_equal(array, history[best][1][name], err_msg=name)
 
 
 def test_fit_makes_the_updates_that_the_trainer_has_left() -> None:

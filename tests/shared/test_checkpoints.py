@@ -36,12 +36,14 @@ ROW: dict[str, Any] = {
 Run = tuple[Checkpoint, Iterator[Record], dict[str, Array]]
 
 
-@pytest.fixture(autouse=True, params=["dropout", "state"])
+@pytest.fixture(autouse=True, params=["dropout", "state", "averages"])
 def _layers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do every test with random masks, and with a layer that keeps what is not learned."""
+    """Do every test with random masks, with a layer that keeps what is not learned, and with averages of both."""
     with_state = [{"name": "affine", "units": 5}, {"name": "batch_normalization"}, {"name": "relu"}, {"name": "affine"}]
-    if request.param == "state":
+    if request.param != "dropout":
         monkeypatch.setitem(ROW, "layers", with_state)
+    if request.param == "averages":
+        monkeypatch.setitem(ROW, "averaging", 0.9)
 
 
 @pytest.fixture(autouse=True)

@@ -56,6 +56,18 @@ def test_epochs_become_updates_of_whole_batches() -> None:
     assert models.build_trainer(counted, network, 101).updates == 7
 
 
+def test_the_trainer_is_told_what_the_row_says() -> None:
+    keys = {"weight_decay": 0.1, "label_smoothing": 0.2, "clip_norm": 3.0, "decoupled_decay": True, "averaging": 0.9}
+    row = Model.model_validate(ROW.model_dump(mode="json") | keys)
+    trainer = models.build_trainer(row, network_of(row), 100)
+    assert (trainer.weight_decay, trainer.parts.smoothing, trainer.clip_norm) == (0.1, 0.2, 3.0)
+    assert trainer.decoupled_decay
+    assert trainer.average
+    assert trainer.average.decay == 0.9
+    plain = models.build_trainer(ROW, network_of(ROW), 100)
+    assert (plain.parts.smoothing, plain.clip_norm, plain.decoupled_decay, plain.average) == (0, None, False, None)
+
+
 NORMALIZED = row_of([{"name": "affine", "units": 4}, {"name": "batch_normalization"}, {"name": "affine"}])
 
 

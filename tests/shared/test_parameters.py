@@ -44,6 +44,7 @@ def test_keys_that_may_be_left_out_have_their_defaults() -> None:
     )
     assert (row.weight_decay, row.record_every, row.early_stopping) == (0, 1, None)
     assert row.optimizer == GradientDescent()
+    assert (row.label_smoothing, row.clip_norm, row.decoupled_decay, row.averaging) == (0, None, False, None)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,15 @@ def test_keys_that_may_be_left_out_have_their_defaults() -> None:
         ("schedule", {"name": "steps"}, r"schedule\.at is missing"),
         ("schedule", {"name": "steps", "at": [5, 5]}, "must list ascending numbers of updates"),
         ("split", "nowhere", "must be one of .*kaggle, standard, not 'nowhere'"),
+        ("label_smoothing", 1, "label_smoothing is 1: should be less than 1"),
+        ("label_smoothing", -0.1, "label_smoothing is -0.1: should be greater than or equal to 0"),
+        ("label_smoothing", float("nan"), "label_smoothing is nan: should be"),
+        ("clip_norm", 0, "clip_norm is 0: should be greater than 0"),
+        ("clip_norm", float("inf"), "clip_norm is inf: should be a finite number"),
+        ("decoupled_decay", "yes", "decoupled_decay is 'yes': should be a valid boolean"),
+        ("averaging", 0, "averaging is 0: should be greater than 0"),
+        ("averaging", 1, "averaging is 1: should be less than 1"),
+        ("averaging", True, "averaging is True: should be a valid number"),
         ("early_stopping", 3, "needs splits.kaggle.validation above 0"),
         ("batch_sise", 3, "batch_sise is not a known key"),
         ("seed", None, "seed is None: should be a valid integer"),
@@ -139,6 +149,21 @@ def test_a_row_of_the_old_form_is_refused_with_its_new_form_which_works(
     assert message.endswith(f"layers: {new}")
     write_parameters(project, {"models": {"old": rest | YAML(typ="safe").load(f"layers: {new}")}})
     assert len(load().models["old"].layers) == new.count("name")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("relu", "relu"),
+        ("relu tanh relu", "relu, tanh, relu"),
+        ("relu relu relu", "3 × (relu)"),
+        ("gelu relu tanh relu tanh gelu", "gelu, 2 × (relu, tanh), gelu"),
+        ("relu tanh relu tanh relu tanh sigmoid gelu gelu", "3 × (relu, tanh), sigmoid, 2 × (gelu)"),
+    ],
+)
+def test_layers_that_repeat_are_described_once(names: str, words: str) -> None:
+    row = {"split": "all", "layers": [{"name": name} for name in names.split()], "learning_rate": 1.0, "epochs": 1}
+    assert describe_network(Model.model_validate({**row, "seed": 0})) == words
 
 
 def test_layers_inside_a_layer_are_checked_and_written_like_those_outside(

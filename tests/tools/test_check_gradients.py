@@ -12,6 +12,7 @@ import pytest
 
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array
+from stages.nn.cross_entropy import cross_entropy
 from stages.nn.dropout import Dropout
 from stages.nn.initializers import Normal
 from stages.nn.layer import Layer
@@ -240,3 +241,22 @@ def test_what_was_checked_is_said(
     assert said[0].startswith("small: affine 6, relu, dropout 0.2, affine 5, relu, dropout 0.2, affine")
     assert said[0].endswith("; weight decay 0.01")
     assert not any(line.startswith("batch ") for line in said)
+
+
+def test_the_gradient_of_smoothed_labels_is_checked_and_decoupled_decay_has_none(
+    small: Path,
+    write_parameters: Callable[[Path, Mapping[str, Any]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = row(
+        split="kaggle", label_smoothing=0.2, clip_norm=1e-3, weight_decay=0.5, decoupled_decay=True, averaging=0.9
+    )
+    write_parameters(small, {"models": {"small": model.model_dump(mode="json")}})
+    check(monkeypatch, "small")
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].endswith("; weight decay 0.5, decoupled, which is no gradient, label smoothing 0.2")
+    assert "WRONG" not in said
+    monkeypatch.setattr(check_gradients, "cross_entropy", lambda Z, y, m, smoothing: cross_entropy(Z, y, m))
+    with pytest.raises(SystemExit, match=r"disagree for 0\.W, 0\.b, 2\.W, 2\.b$"):
+        check(monkeypatch, "small")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,14 @@ from stages.shared import models, picture_files, splits
 from stages.shared.artifacts import write_json
 from stages.shared.drawings import normalize
 from stages.shared.errors import UserError, run
+from stages.shared.explanations import Inside, over_images
 from stages.shared.figures import BLUE
-from stages.shared.mnist import FORM
+from stages.shared.mnist import FORM, Form
 from stages.shared.parameters import Model
 from tests import photographs
 from tests.networks import layer_rows
 from tools import predict
-from tools.predict import Sample, draw_explanation, from_test_part, hidden_activations
+from tools.predict import Explanation, Sample, draw_explanation, explain, explained, from_test_part
 
 ROOT = Path(__file__).parents[2]
 TEST_IMAGES = 20
@@ -232,20 +233,6 @@ def test_another_process_prints_and_draws_the_same(
         assert len(image.convert("L").getcolors() or []) > 10
 
 
-def test_hidden_activations_are_those_of_each_layer() -> None:
-    rng = np.random.default_rng(0)
-    layers = layer_rows(6, 4, activation="tanh", dropout=0.5)
-    network = models.start_network("m", row(layers=layers), FORM, rng, np.float64)
-    x = rng.random(784)
-    W1, b1, W2, b2, _, _ = network.parameters.values()
-    first = np.tanh(W1 @ x + b1[:, 0])
-    second = np.tanh(W2 @ first + b2[:, 0])
-    found = hidden_activations(network, x)
-    assert len(found) == 2
-    assert np.allclose(found[0], first)
-    assert np.allclose(found[1], second)
-
-
 def panel() -> SubFigure:
     figure = Figure()
     return figure.add_subfigure(figure.add_gridspec()[0])
@@ -258,16 +245,20 @@ def test_the_figure_shows_images_activations_and_probabilities() -> None:
     sample = Sample("a.png", "a", image, rng.random(784), steps=[("ink", ink), ("digit", digit)])
     hidden = [np.array([0.0, 1.5, 0.25]), np.array([-0.5, 0.5])]
     p = np.array([0.05, 0.5, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05])
+    dx = rng.normal(size=784)
     figure = panel()
-    draw_explanation(figure, sample, hidden, p)
-    given, *steps, seen, probabilities = figure.axes[:5]
-    layers = figure.axes[5:]
+    draw_explanation(figure, sample, Explanation(p, Inside(hidden), {1: dx}))
+    given, *steps, seen, gradient, probabilities = figure.axes[:6]
+    layers = figure.axes[6:]
     assert np.array_equal(np.asarray(given.images[0].get_array()), np.asarray(image) / 255)
     for axes, name, picture in zip(steps, ("ink", "digit"), (ink, digit), strict=True):
         assert axes.get_title() == name
         assert np.array_equal(np.asarray(axes.images[0].get_array()), picture / picture.max())
     assert np.array_equal(np.asarray(seen.images[0].get_array()), sample.x.reshape(28, 28))
     assert seen.images[0].get_clim() == (0, 1)
+    assert gradient.get_title() == "what speaks for 1 (red)\nand against it (blue)"
+    tile, _ = over_images(sample.x[:, np.newaxis], dx[:, np.newaxis], FORM.shape)
+    assert np.array_equal(np.asarray(gradient.images[0].get_array()), tile[0])
     bars = probabilities.patches
     assert [bar.get_width() for bar in bars] == p.tolist()  # type: ignore[attr-defined]
     assert [same_color(bar.get_facecolor(), BLUE) for bar in bars] == [k == 1 for k in range(10)]
@@ -283,8 +274,62 @@ def test_the_figure_shows_images_activations_and_probabilities() -> None:
 def test_a_network_without_hidden_layers_has_no_activations() -> None:
     figure = panel()
     sample = Sample("a.png", "a", Image.new("L", (28, 28)), np.zeros(784))
-    draw_explanation(figure, sample, [], np.full(10, 0.1))
-    assert len(figure.axes) == 3
+    draw_explanation(figure, sample, Explanation(np.full(10, 0.1), Inside(), {0: np.ones(784)}))
+    assert len(figure.axes) == 4
+
+
+def test_hidden_layers_and_then_heads_are_drawn_in_their_order() -> None:
+    rng = np.random.default_rng(0)
+    hidden, heads = [rng.random((9, 8, 3)), rng.random(5), rng.random((4, 4, 20))], [rng.random((2, 7, 7))]
+    sample = Sample("a.png", "a", Image.new("L", (28, 28)), rng.random(784))
+    figure = panel()
+    draw_explanation(figure, sample, Explanation(np.full(10, 0.1), Inside(hidden, heads), {}))
+    maps, units, more, attention = figure.axes[3:]
+    assert np.array_equal([np.asarray(image.get_array()) for image in maps.images], hidden[0].transpose(2, 0, 1))
+    assert [bar.get_height() for bar in units.patches] == hidden[1].tolist()  # type: ignore[attr-defined]
+    assert [axes.get_title().split(":")[0] for axes in (maps, units, more, attention)] == [
+        "hidden layer 1",
+        "hidden layer 2",
+        "hidden layer 3",
+        "attention 1",
+    ]
+    assert [len(axes.images) for axes in (maps, units, more, attention)] == [3, 0, 16, 2]
+
+
+def test_an_explanation_has_the_class_that_is_predicted_and_the_right_one() -> None:
+    """In a linear network the log-odds of a class have its weights as gradient, less those of the others by weight."""
+    network = models.start_network("m", row(layers=layer_rows()), FORM, np.random.default_rng(0))
+    x = np.random.default_rng(1).random(784, np.float32)
+    Z = network.forward(x[:, np.newaxis])[:, 0]
+    right, predicted = np.argsort(Z)[[0, -1]]
+    sample = Sample("a.png", "a", Image.new("L", (28, 28)), x, int(right))
+    found = explained(network, sample)
+    assert list(found.saliencies) == [predicted, right]
+    assert np.allclose(found.p, softmax(Z[:, np.newaxis])[:, 0])
+    W = network.parameters["0.W"]
+    for k, dx in found.saliencies.items():
+        others = np.delete(np.arange(10), k)
+        assert np.allclose(dx, W[k] - softmax(Z[others][:, np.newaxis])[:, 0] @ W[others], atol=1e-6)
+    assert list(explained(network, replace(sample, label=int(predicted))).saliencies) == [predicted]
+    assert list(explained(network, replace(sample, label=None)).saliencies) == [predicted]
+
+
+def test_nothing_is_cut_off_or_covered(tmp_path: Path) -> None:
+    """Of a network of many kinds of layers, on images in color with long names of classes."""
+    form = Form((20, 32, 3), ("a sandal of leather", "$5 shirt", *(f"class number {k}" for k in range(20))))
+    layers = [
+        *({"name": "convolution", "filters": 20}, {"name": "relu"}, {"name": "max_pooling", "size": 2}),
+        *({"name": "convolution", "filters": 3}, {"name": "relu"}, *layer_rows(6)),
+    ]
+    network = models.start_network("m", row(layers=layers), form, np.random.default_rng(0))
+    x = np.random.default_rng(1).random(1920, np.float32)
+    explain(tmp_path / "a.png", "title", Sample("a", "a", Image.new("RGB", (32, 20)), x, 3), network, form)
+    with Image.open(tmp_path / "a.png") as image:
+        pixels = np.asarray(image.convert("L"))
+    margin = 4
+    inner = pixels.copy()
+    inner[margin:-margin, margin:-margin] = 255
+    assert (inner == 255).all(), "something reaches the edge"
 
 
 @pytest.mark.usefixtures("trained")
@@ -364,7 +409,8 @@ def test_a_figure_says_what_is_predicted_and_what_is_right(
 
 def test_every_bar_of_the_probabilities_is_in_view() -> None:
     figure = panel()
-    draw_explanation(figure, Sample("a.png", "a", Image.new("L", (28, 28)), np.zeros(784)), [], np.full(10, 0.1))
+    sample = Sample("a.png", "a", Image.new("L", (28, 28)), np.zeros(784))
+    draw_explanation(figure, sample, Explanation(np.full(10, 0.1), Inside(), {}))
     probabilities = figure.axes[2]
     assert probabilities.get_ylim() == (9.5, -0.5)
     assert probabilities.get_xlim()[0] == 0
