@@ -16,9 +16,10 @@ BEFORE, BEHIND = 1, 2
 class Deformation(Layer):
     """In training, each image is shifted, turned, scaled, sheared and distorted at random; in prediction it is kept.
 
-    The output has at a pixel p the value that the input has at q = c + M (p - c) + t + u(p), with the center c:
-    M scales, turns and shears, t shifts, and u is a smooth random field. Between pixels the value is interpolated
-    bilinearly; outside of the image it is 0. For what was drawn, the output is a linear function of the image.
+    The output has at pixel i, whose position from the center is C_i, the value that the input has at the place
+    Q_i = Lambda C_i + h + H_i. Lambda scales, turns and shears, h shifts, and H is a smooth random field. Between
+    pixels the value is interpolated bilinearly; outside of the image it is 0. For what was drawn, the output is a
+    linear function of the image.
 
     Parameters
     ----------
@@ -35,9 +36,9 @@ class Deformation(Layer):
     shear : float
         Largest shift of a row in pixels, for each pixel of its distance from the center, in [0, 1).
     elastic : float
-        Standard deviation of u in each direction, in pixels; at most half a side.
+        Standard deviation of H in each direction, in pixels; at most half a side.
     smoothness : float
-        Over how many pixels u changes: standard deviation of the Gaussian that smooths it; at least 1.
+        Over how many pixels H changes: standard deviation of the Gaussian that smooths it; at least 1.
     """
 
     example = (5, 6, 2), {"shift": 1.0, "rotation": 20.0, "scaling": 0.1, "shear": 0.1, "elastic": 0.4}
@@ -68,9 +69,9 @@ class Deformation(Layer):
         self._shear, self._elastic = shear, elastic
         self._smoothing = [smoothing(side, smoothness) for side in (height, width)]
         rows, columns = np.indices((height, width), np.float32).reshape(2, -1)
-        self._from_center = np.stack([rows - (height - 1) / 2, columns - (width - 1) / 2, np.ones_like(rows)])
+        self._C = np.stack([rows - (height - 1) / 2, columns - (width - 1) / 2, np.ones_like(rows)])
         self._drawn: tuple[NDArray[np.intp], Array, Array] | None = None
-        self._q: Array | None = None
+        self._Q: Array | None = None
         self._corner: Array | None = None
         self._index: NDArray[np.intp] | None = None
         self._bordered: Array | None = None
@@ -91,21 +92,21 @@ class Deformation(Layer):
         return columns_of(_between(upper, lower, down).reshape(images.shape))
 
     def places(self, m: int, rng: np.random.Generator) -> Array:
-        """Draw, and return q for each pixel of m images, of shape (2, m, pixels): the row and the column."""
+        """Draw, and return Q for the pixels of m images, of shape (2, m, pixels): rows and columns, from 0."""
         height, width, _ = self.shape
         angle = rng.uniform(-self._rotation, self._rotation, m)
         scale = 1 + rng.uniform(-self._scaling, self._scaling, (2, m))
         shear = rng.uniform(-self._shear, self._shear, m)
-        shift = rng.uniform(-self._shift, self._shift, (2, m))
+        h = rng.uniform(-self._shift, self._shift, (2, m))
         cos, sin = np.cos(angle), np.sin(angle)
-        M = np.array([[cos, -sin], [sin + shear * cos, cos - shear * sin]]) * scale
+        Lambda = np.array([[cos, -sin], [sin + shear * cos, cos - shear * sin]]) * scale
         center = np.array([[(height - 1) / 2], [(width - 1) / 2]])
-        coefficients = np.concatenate([M, (center + shift)[:, np.newaxis]], axis=1).astype(np.float32)  # (2, 3, m)
-        self._q = reuse(self._q, (2, m, height * width), np.float32)
-        np.matmul(coefficients.swapaxes(1, 2), self._from_center, out=self._q)
+        coefficients = np.concatenate([Lambda, (center + h)[:, np.newaxis]], axis=1).astype(np.float32)  # (2, 3, m)
+        self._Q = reuse(self._Q, (2, m, height * width), np.float32)
+        np.matmul(coefficients.swapaxes(1, 2), self._C, out=self._Q)
         if self._elastic:
-            self._q += self._field(m, rng)
-        return self._q
+            self._Q += self._field(m, rng)
+        return self._Q
 
     def backward(self, dY: Array, add: bool = False, dX: bool = True) -> Array | None:
         """Return dX: each entry of dY, by the weights of the interpolation, at the four pixels that it lies between."""
@@ -130,7 +131,7 @@ class Deformation(Layer):
         return 0, 1, row, row + 1
 
     def _field(self, m: int, rng: np.random.Generator) -> Array:
-        """Return u for each pixel of m images, of shape (2, m, pixels)."""
+        """Draw, and return H for the pixels of m images, of shape (2, m, pixels)."""
         along_rows, along_columns = self._smoothing
         nodes = len(along_rows.T), len(along_columns.T)
         noise = rng.standard_normal((2 * m, *nodes), np.float32)
