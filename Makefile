@@ -4,7 +4,7 @@ BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .NOTPARALLEL:
-.PHONY: help repro verify test test-slow test-engines docs serve paper report bench lint format readme check-readme mpi lock
+.PHONY: help repro ladder verify test test-slow test-engines docs serve paper report bench lint format readme check-readme mpi lock
 
 help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
@@ -13,6 +13,10 @@ repro: .git .venv/.run .dvc/tmp/vega.js ## run what has changed of the pipeline:
 	@.venv/bin/python -m stages.shared.parameters
 	@if grep -qs '"fallback": true' data/raw/source.json; then .venv/bin/python -m dvc repro --force --single-item fetch; fi
 	@.venv/bin/python -m reviewing.recording
+
+ladder: .git .venv/.run ## run the ladder, which takes hours and says how many; a part: make ladder RUNGS="climb@dropout"
+	@cd ladder && python -m stages.ladder.plan $(RUNGS)
+	@cd ladder && python -m dvc repro $(RUNGS)
 
 verify: .venv/.run ## run it again from the last commit, and compare; a part: make verify STAGES="train@w3-relu-10"
 	@.venv/bin/python -m reviewing.verify --stages $(STAGES)

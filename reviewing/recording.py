@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_info
 
 from stages.shared.artifacts import write_json
 from stages.shared.errors import UserError, run
+from stages.shared.machine import processor
 
 RECORD = Path("recorded_run.json")
 LOCK = Path("dvc.lock")
@@ -91,14 +92,6 @@ class Record(BaseModel):
             for stage, made in run.stages.items()
             if stage in entries and made.outputs == digest(entries[stage])
         }
-
-
-def processor() -> str:
-    """Return the name of the processor, or as much of it as the system tells."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def here() -> Machine:

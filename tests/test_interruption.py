@@ -21,10 +21,17 @@ import pytest
 from stages.fetch import fetch
 from stages.preprocess import preprocess
 from stages.shared.schema import load_data
+from tests.networks import layer_rows
 from tests.pipeline import ROOT, Project, Write
 
 NAME = "w3-relu-10"
-ROW = {"batch_size": 16, "dropout": 0.2, "optimizer": {"name": "adam"}, "learning_rate": 0.001, "updates": 4000}
+ROW = {
+    "layers": layer_rows(10, dropout=0.2),
+    "batch_size": 16,
+    "optimizer": {"name": "adam"},
+    "learning_rate": 0.001,
+    "updates": 4000,
+}
 OUTPUTS = (f"models/{NAME}.npz", f"metrics/history/{NAME}.csv")
 KILLS, FURTHEST = 20, 120  # an epoch has fewer events than that, a training far more than KILLS * FURTHEST
 RENAMED = "os.rename"
@@ -36,12 +43,12 @@ from stages.shared import models
 def tell(event):
     print(event.ljust(4000), flush=True)
 def watch(event, arguments):
-    if event in ("open", "{RENAMED}") and "checkpoints" in str(arguments[0]):
+    if event in ("open", "{RENAMED}") and str(arguments[0]).startswith("checkpoints"):
         tell(event)
 def with_tale(*arguments):
     trainer = build_trainer(*arguments)
     step = trainer.step
-    trainer.step = lambda X, y: (tell("update"), step(X, y))[1]
+    trainer.step = lambda *batch: (tell("update"), step(*batch))[1]
     return trainer
 build_trainer, models.build_trainer = models.build_trainer, with_tale
 sys.addaudithook(watch)

@@ -36,6 +36,11 @@ class Affine(Layer):
         self._Z: Array | None = None
         self._dX: Array | None = None
 
+    @property
+    def multiply_adds(self) -> int:
+        """One for each weight."""
+        return self.parameters["W"].size
+
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W X + b, of shape (units, m), for X of shape (inputs, m)."""
         W, b = self.parameters.values()

@@ -19,10 +19,14 @@ def reuse(array: Array | None, shape: tuple[int, ...], dtype: DTypeLike) -> Arra
     return np.empty(shape, dtype)
 
 
-def reuse_like(array: Array | None, other: Array) -> Array:
+def reuse_like(array: Array | None, other: Array, features: int | None = None) -> Array:
     """Return `array` to be overwritten if it has the shape, dtype and order of `other`, else new memory that has them.
 
-    In the order that it was given in, an array of images is one of columns without a copy.
+    With `features`, the shape is (features, m), for m columns of `other`. Operations on two arrays in one order go
+    through both as they lie in memory.
     """
-    same = array is not None and (array.strides, array.shape, array.dtype) == (other.strides, other.shape, other.dtype)
-    return array if array is not None and same else np.empty_like(other)
+    shape = other.shape if features is None else (features, other.shape[1])
+    wanted = shape, other.dtype, other.flags.f_contiguous
+    if array is not None and (array.shape, array.dtype, array.flags.f_contiguous) == wanted:
+        return array
+    return np.empty_like(other, shape=shape)

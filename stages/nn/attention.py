@@ -55,6 +55,12 @@ class Attention(Layer):
         self._dA: Array | None = None
         self._dS: Array | None = None
 
+    @property
+    def multiply_adds(self) -> int:
+        """One for each weight and token, and one for each entry of a token in both products of each pair of tokens."""
+        weights = sum(self.parameters[name].size for name in self.decayed)
+        return self._tokens * weights + 2 * self._tokens**2 * self._width
+
     def _by_token(self, A: Array) -> Array:
         """Return A, of shape (features, m), with a row for each token of each example, (m tokens, width)."""
         return A.T.reshape(-1, self._width)

@@ -1,9 +1,11 @@
 """Average pooling: the mean of each square of an image."""
 
+import math
+
 import numpy as np
 
-from stages.nn.arrays import Array, reuse
-from stages.nn.images import columns_of, images_of, pooled
+from stages.nn.arrays import Array, reuse_like
+from stages.nn.images import images_of, pooled
 from stages.nn.layer import Count, Layer, Shape, Start
 
 
@@ -30,25 +32,29 @@ class AveragePooling(Layer):
     def __init__(self, shape: Shape, start: Start, *, size: Count) -> None:
         super().__init__(shape, start)
         self.square, self.shape = pooled("average_pooling", shape, size)
+        self._X: Array | None = None
         self._Y: Array | None = None
         self._dX: Array | None = None
 
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return the means Y, of shape (height width channels, m) of the output."""
+        self._X = X
+        self._Y = reuse_like(self._Y, X, math.prod(self.shape))
         first, *others = self.square.entries(images_of(X, self.input_shape))
-        self._Y = reuse(self._Y, first.shape, X.dtype)
-        self._Y[...] = first
+        means = images_of(self._Y, self.shape)
+        means[...] = first
         for entry in others:
-            self._Y += entry
-        self._Y /= self.square.size**2
-        return columns_of(self._Y)
+            means += entry
+        means /= self.square.size**2
+        return self._Y
 
     def backward(self, dY: Array, add: bool = False, dX: bool = True) -> Array | None:
         """Return dX: each entry of dY, divided by how many entries a square has, at each of them."""
         if not dX:
             return None
-        self._dX = reuse(self._dX, (dY.shape[1], *self.input_shape), dY.dtype)
+        assert self._X is not None, "forward comes first"
+        self._dX = reuse_like(self._dX, self._X)
         share = images_of(dY, self.shape) / self.square.size**2
-        for dX_entry in self.square.entries(self._dX):
+        for dX_entry in self.square.entries(images_of(self._dX, self.input_shape)):
             dX_entry[...] = share
-        return columns_of(self._dX)
+        return self._dX

@@ -11,30 +11,29 @@ from stages.nn.layer import Count, Layer, Margin, OptionError, Shape, Start
 
 
 def patches(images: Array, square: Square, memory: Array | None = None) -> Array:
-    """Return P, of shape (size size channels, m height width): a column is what the square covers at one place.
+    """Return P, a matrix of shape (size size channels, m) for each place: a column is what the square covers there.
 
     Parameters
     ----------
     images : ndarray of shape (m, rows, columns, channels)
-        With their padding, if any; where a patch is a pixel, P is a view of them if they lie in C order.
+        With their padding, if any; where a patch is a pixel, P is a view of them.
     square : Square
         With its places.
     memory : ndarray, optional
         To be overwritten, if it is as P.
+
+    Returns
+    -------
+    ndarray of shape (height, width, size size channels, m)
     """
     size, stride, (m, _, _, channels) = square.size, square.stride, images.shape
     if size == stride == 1:  # a patch is a pixel
-        return images.reshape(-1, channels).T
-    places, entries = (m, square.height, square.width), (size, size, channels)
+        return np.moveaxis(images, 0, -1)
+    places, entries = (square.height, square.width), (size, size, channels)
     windows = sliding_window_view(images, (size, size), axis=(1, 2))[:, ::stride, ::stride]
-    shape = math.prod(entries), math.prod(places)
-    if channels == 1:  # what lies side by side in an image goes on for longer from place to place than in a patch
-        P = reuse(memory, shape, images.dtype)
-        P.reshape(*entries, *places)[...] = windows.transpose(4, 5, 3, 0, 1, 2)
-        return P
-    P = reuse(None if memory is None else memory.T, shape[::-1], images.dtype)
-    P.reshape(*places, *entries)[...] = windows.transpose(0, 1, 2, 4, 5, 3)
-    return P.T
+    P = reuse(memory, (*places, math.prod(entries), m), images.dtype)
+    P.reshape(*places, *entries, m)[...] = windows.transpose(1, 2, 4, 5, 3, 0)
+    return P
 
 
 class Convolution(Layer):
@@ -87,55 +86,61 @@ class Convolution(Layer):
         outputs = -(-filters * size**2 // stride**2)  # an entry of the input meets so many weights on average
         self.parameters = start.draw(filters, size**2 * channels, outputs)
         self.padding = padding
+        self._padded_shape = (height + 2 * padding, width + 2 * padding, channels)
         self._padded: Array | None = None
         self._P: Array | None = None
         self._Z: Array | None = None
         self._dX: Array | None = None
         self._product: Array | None = None
+        self._dWT: Array | None = None
+
+    @property
+    def multiply_adds(self) -> int:
+        """One for each weight at each place."""
+        return self.shape[0] * self.shape[1] * self.parameters["W"].size
 
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W P + b, of shape (height width filters, m), for X of shape (height width channels, m)."""
         W, b = self.parameters.values()
-        self._P = patches(self._with_padding(images_of(X, self.input_shape)), self.square, self._P)
-        self._Z = reuse(self._Z, (X.shape[1], *self.shape), X.dtype)
-        Z = self._Z.reshape(-1, len(W)).T
-        np.matmul(W, self._P, out=Z)
-        Z += b
-        return columns_of(self._Z)
+        self._P = patches(self._with_padding(np.ascontiguousarray(X)), self.square, self._P)
+        self._Z = reuse(self._Z, (*self.shape, X.shape[1]), X.dtype)
+        np.matmul(W, self._P, out=self._Z)
+        self._Z += b
+        return self._Z.reshape(math.prod(self.shape), X.shape[1])
 
     def backward(self, dZ: Array, add: bool = False, dX: bool = True) -> Array | None:
-        """Set dW = dZ Pᵀ and db = the row sums of dZ, which has a column for each patch here; return dX.
+        """Set dW, the sum of dZ Pᵀ over the places, and db, the sum of dZ over places and examples; return dX.
 
         dX is Wᵀ dZ, the gradient by the patches, added up at the entries of the images that the patches are copies of.
         """
         assert self._P is not None, "forward comes first"
         W, m = self.parameters["W"], dZ.shape[1]
-        dZ = images_of(dZ, self.shape).reshape(-1, len(W)).T
-        by_parameters = (self._P @ dZ.T).T, dZ @ np.ones((dZ.shape[1], 1), dZ.dtype)  # this order is the faster one
+        dZ = dZ.reshape(*self.shape, m)
+        self._dWT = reuse(self._dWT, (*self.shape[:2], *W.shape[::-1]), dZ.dtype)
+        np.matmul(self._P, dZ.swapaxes(2, 3), out=self._dWT)  # dWᵀ = P dZᵀ: this order is the faster one
+        by_parameters = self._dWT.sum(axis=(0, 1)).T, dZ.sum(axis=(0, 1, 3))[:, np.newaxis]
         for gradient, here in zip(self.gradients.values(), by_parameters, strict=True):
             gradient[...] = gradient + here if add else here
         if not dX:
             return None
-        self._dX = reuse(self._dX, self._shape_of_padded(m), dZ.dtype)
+        channels = self.input_shape[2]
+        self._dX = reuse(self._dX, (math.prod(self._padded_shape), m), dZ.dtype)
         if self.square.size == self.square.stride == 1:
-            np.matmul(dZ.T, W, out=self._dX.reshape(-1, W.shape[1]))
-            return columns_of(self._dX)
+            np.matmul(W.T, dZ, out=self._dX.reshape(*self.input_shape, m))
+            return self._dX
         self._dX[...] = 0
-        self._product = reuse(self._product, (dZ.shape[1], self.input_shape[2]), dZ.dtype)
-        W_by_entry = W.reshape(len(W), -1, self.input_shape[2]).swapaxes(0, 1).copy()
-        for W_entry, dX_entry in zip(W_by_entry, self.square.entries(self._dX), strict=True):
-            np.matmul(dZ.T, W_entry, out=self._product)
-            dX_entry[...] += self._product.reshape(dX_entry.shape)
-        return columns_of(self._inner(self._dX))
+        self._product = reuse(self._product, (*self.shape[:2], channels, m), dZ.dtype)
+        images = images_of(self._dX, self._padded_shape)
+        W_by_entry = W.T.reshape(-1, channels, len(W)).copy()
+        for W_entry, dX_entry in zip(W_by_entry, self.square.entries(images), strict=True):
+            np.matmul(W_entry, dZ, out=self._product)
+            dX_entry[...] += np.moveaxis(self._product, 3, 0)
+        return columns_of(self._inner(images))
 
     def pictures(self) -> Array | None:
         """Return the filters, if they are pictures: of an image in gray or in color."""
         size, channels = self.square.size, self.input_shape[2]
         return self.parameters["W"].reshape(-1, size, size, channels) if channels in (1, 3) else None
-
-    def _shape_of_padded(self, m: int) -> Shape:
-        height, width, channels = self.input_shape
-        return m, height + 2 * self.padding, width + 2 * self.padding, channels
 
     def _inner(self, padded: Array) -> Array:
         """Return the images without what is around them, as a view."""
@@ -143,11 +148,13 @@ class Convolution(Layer):
         p = self.padding
         return padded[:, p : p + height, p : p + width]
 
-    def _with_padding(self, images: Array) -> Array:
-        """Return the images with zeros around them."""
+    def _with_padding(self, X: Array) -> Array:
+        """Return the columns of X as images with zeros around them."""
+        images = images_of(X, self.input_shape)
         if not self.padding:
             return images
-        self._padded = reuse(self._padded, self._shape_of_padded(len(images)), images.dtype)
+        self._padded = reuse(self._padded, (math.prod(self._padded_shape), len(images)), images.dtype)
         self._padded[...] = 0
-        self._inner(self._padded)[...] = images
-        return self._padded
+        padded = images_of(self._padded, self._padded_shape)
+        self._inner(padded)[...] = images
+        return padded

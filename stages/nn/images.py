@@ -1,20 +1,23 @@
 """Images in the columns of a matrix, and the square that a layer moves over them."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from stages.nn.arrays import Array
 from stages.nn.layer import OptionError, Shape
 
 
 def images_of(X: Array, shape: Shape) -> Array:
-    """Return the columns of X as images, of shape (m, height, width, channels); no copy if X is in Fortran order."""
-    return X.T.reshape(X.shape[1], *shape)
+    """Return the columns of X as images, a view of shape (m, height, width, channels)."""
+    return np.moveaxis(X.reshape(*shape, X.shape[1]), -1, 0)
 
 
 def columns_of(images: Array) -> Array:
-    """Return each image as a column, of shape (features, m); no copy, in Fortran order, if `images` is in C order."""
-    return images.reshape(len(images), -1).T
+    """Return each image as a column, of shape (features, m); a view of what `images_of` returned."""
+    return np.moveaxis(images, 0, -1).reshape(math.prod(images.shape[1:]), len(images))
 
 
 def image_shape(name: str, shape: Shape) -> tuple[int, int, int]:

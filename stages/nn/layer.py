@@ -157,6 +157,11 @@ class Layer(ABC):
         """How many entries the parameters have."""
         return sum(theta.size for theta in self.parameters.values())
 
+    @property
+    def multiply_adds(self) -> int:
+        """How many products of two entries its forward pass adds up for an example: those of matrix products alone."""
+        return 0
+
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move the parameters and the gradients into these arrays, of shape (size,), one after the other.
 

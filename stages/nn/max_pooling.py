@@ -1,12 +1,13 @@
 """Max-pooling: the largest entry of each square of an image."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.nn.arrays import Array, reuse
-from stages.nn.images import columns_of, images_of, pooled
+from stages.nn.arrays import Array, reuse_like
+from stages.nn.images import images_of, pooled
 from stages.nn.layer import Count, Layer, Shape, Start
 
 
@@ -35,19 +36,20 @@ class MaxPooling(Layer):
     def __init__(self, shape: Shape, start: Start, *, size: Count, stride: Count | None = None) -> None:
         super().__init__(shape, start)
         self.square, self.shape = pooled("max_pooling", shape, size, stride)
-        self._images: Array | None = None
+        self._X: Array | None = None
         self._Y: Array | None = None
         self._dX: Array | None = None
 
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return the maxima Y, of shape (height width channels, m) of the output."""
-        self._images = images_of(X, self.input_shape)
-        first, *others = self.square.entries(self._images)
-        self._Y = reuse(self._Y, first.shape, X.dtype)
-        self._Y[...] = first
+        self._X = X
+        self._Y = reuse_like(self._Y, X, math.prod(self.shape))
+        first, *others = self.square.entries(images_of(X, self.input_shape))
+        maxima = images_of(self._Y, self.shape)
+        maxima[...] = first
         for entry in others:
-            np.maximum(self._Y, entry, out=self._Y)
-        return columns_of(self._Y)
+            np.maximum(maxima, entry, out=maxima)
+        return self._Y
 
     def backward(self, dY: Array, add: bool = False, dX: bool = True) -> Array | None:
         """Return dX: each entry of dY where its maximum was, and 0 elsewhere; what several squares chose adds up.
@@ -56,18 +58,22 @@ class MaxPooling(Layer):
         """
         if not dX:
             return None
-        assert self._images is not None, "forward comes first"
-        self._dX = reuse(self._dX, self._images.shape, dY.dtype)
+        assert self._X is not None, "forward comes first"
+        assert self._Y is not None
+        self._dX = reuse_like(self._dX, self._X)
         self._dX[...] = 0
-        by_output = images_of(dY, self.shape)
-        waiting = np.ones(by_output.shape, bool)
-        for entry, dX_entry in zip(self.square.entries(self._images), self.square.entries(self._dX), strict=True):
-            mask = (entry == self._Y) & waiting
+        maxima, by_output = images_of(self._Y, self.shape), images_of(dY, self.shape)
+        waiting = np.ones_like(maxima, bool)
+        images, by_input = (images_of(array, self.input_shape) for array in (self._X, self._dX))
+        for entry, dX_entry in zip(self.square.entries(images), self.square.entries(by_input), strict=True):
+            mask = (entry == maxima) & waiting
             dX_entry[...] += mask * by_output
             waiting ^= mask
-        return columns_of(self._dX)
+        return self._dX
 
     def branches(self) -> list[NDArray[Any]]:
         """Return which entry of each square was the maximum, counted row by row."""
-        assert self._images is not None, "forward comes first"
-        return [np.argmax([entry == self._Y for entry in self.square.entries(self._images)], axis=0)]
+        assert self._X is not None, "forward comes first"
+        assert self._Y is not None
+        maxima, images = images_of(self._Y, self.shape), images_of(self._X, self.input_shape)
+        return [np.argmax([entry == maxima for entry in self.square.entries(images)], axis=0)]

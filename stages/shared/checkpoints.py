@@ -45,6 +45,11 @@ def origin(row: Model, examples: Sequence[NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
+def path_of(name: str) -> Path:
+    """Return where the checkpoint of a training is."""
+    return FOLDER / f"{name}.npz"
+
+
 class Checkpoint:
     """The state of one model's training, on disk.
 
@@ -75,10 +80,15 @@ class Checkpoint:
         rng: np.random.Generator,
         early_stopping: EarlyStopping | None = None,
     ) -> None:
-        self.path = FOLDER / f"{name}.npz"
+        self.path = path_of(name)
         self.origin, self.trainer, self.rng, self.early_stopping = origin, trainer, rng, early_stopping
         self.history: list[Record] = []
-        self._saved = time.monotonic()
+        self._begun = self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the training has taken so far, without what an interruption has lost."""
+        return time.monotonic() - self._begun
 
     def _arrays(self) -> dict[str, Array]:
         trainer = self.trainer
@@ -94,6 +104,7 @@ class Checkpoint:
             "update": self.trainer.update,
             "rng": self.rng.bit_generator.state,
             "history": [asdict(record) for record in self.history],
+            "seconds": self.seconds,
             "early_stopping": [stopping.best_loss, stopping.since_best] if stopping else None,
         }
         best = {f"{name} best": theta for name, theta in stopping.best.items()} if stopping else {}
@@ -118,6 +129,7 @@ class Checkpoint:
         self.trainer.update = description["update"]
         self.rng.bit_generator.state = description["rng"]
         self.history = [Record(**record) for record in description["history"]]
+        self._begun -= description["seconds"]
         if self.early_stopping:
             self.early_stopping.best_loss, self.early_stopping.since_best = description["early_stopping"]
             self.early_stopping.best = {

@@ -1,5 +1,7 @@
 """The memory that layers use again."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,11 @@ def test_what_is_unlike_the_other_gives_new_memory_like_it(array: Array | None, 
     assert new is not array
     assert not np.shares_memory(new, other)
     assert (new.shape, new.dtype, new.flags.f_contiguous) == (other.shape, other.dtype, not other.flags.c_contiguous)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_of_other_features_it_has_the_order_and_the_columns_of_the_other(order: Literal["C", "F"]) -> None:
+    other = np.zeros((2, 3), np.float32, order=order)
+    new = reuse_like(None, other, 5)
+    assert (new.shape, new.dtype, new.flags.f_contiguous) == ((5, 3), np.float32, order == "F")
+    assert reuse_like(new, other, 5) is new

@@ -1,5 +1,7 @@
 """Average pooling against a case worked by hand and against the convolution that it is."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -39,14 +41,15 @@ def test_of_the_size_of_the_image_it_is_the_mean_of_each_channel() -> None:
     np.testing.assert_allclose(layer.forward(images.reshape(5, -1).T), images.mean(axis=(1, 2)).T, rtol=1e-13)
 
 
-def test_uses_its_memory_again() -> None:
-    layer, X = AveragePooling((4, 4, 2), START, size=2), np.random.default_rng(0).normal(size=(32, 3))
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_keeps_the_order_and_uses_its_memory_again(order: Literal["C", "F"]) -> None:
+    layer = AveragePooling((4, 4, 2), START, size=2)
+    X = np.array(np.random.default_rng(0).normal(size=(32, 3)), order=order)
     Y = layer.forward(X)
     assert np.shares_memory(layer.forward(X), Y)
     first, second = by_input(layer, Y), by_input(layer, Y)
     assert np.shares_memory(first, second)
-    assert Y.flags.f_contiguous
-    assert second.flags.f_contiguous
+    assert Y.flags.f_contiguous == second.flags.f_contiguous == (order == "F")
 
 
 def test_what_does_not_fit_is_said() -> None:

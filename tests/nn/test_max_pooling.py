@@ -1,6 +1,7 @@
 """Max-pooling against loops over its definition, ties, and what does not fit."""
 
 from itertools import product
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ M = 3
 
 def column(*rows: list[float]) -> Array:
     """Return an image of one channel as a batch of one."""
-    return np.array(rows).reshape(-1, 1)
+    return np.array(rows, float).reshape(-1, 1)
 
 
 @every_case
@@ -83,15 +84,16 @@ def test_a_nan_is_passed_on() -> None:
     assert np.isnan(layer.forward(column([1, np.nan], [2, 3])))
 
 
-def test_uses_its_memory_again() -> None:
-    layer, X = MaxPooling((4, 4, 2), START, size=2), np.random.default_rng(0).normal(size=(32, M))
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_keeps_the_order_and_uses_its_memory_again(order: Literal["C", "F"]) -> None:
+    layer = MaxPooling((4, 4, 2), START, size=2)
+    X = np.array(np.random.default_rng(0).normal(size=(32, M)), order=order)
     Y = layer.forward(X)
     assert np.shares_memory(layer.forward(X), Y)
     first = by_input(layer, Y)
     second = by_input(layer, Y)
     assert np.shares_memory(first, second)
-    assert Y.flags.f_contiguous
-    assert second.flags.f_contiguous
+    assert Y.flags.f_contiguous == second.flags.f_contiguous == (order == "F")
 
 
 @pytest.mark.parametrize(

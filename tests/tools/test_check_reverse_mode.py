@@ -16,6 +16,7 @@ from stages.nn.layer import Layer, Maker, Start
 from stages.nn.layer_table import LAYERS
 from stages.nn.max_pooling import MaxPooling
 from stages.nn.network import Network
+from stages.nn.positions import Positions
 from stages.shared.errors import UserError, run
 from stages.shared.parameters import load
 from tools import check_reverse_mode
@@ -37,9 +38,8 @@ def test_the_gradients_of_every_network_of_params_yaml_are_the_same(name: str) -
 
 
 def network_with(kind: type[Layer], shape: tuple[int, ...], options: dict[str, Any]) -> Network:
-    layers: list[Maker] = [partial(kind, **options), partial(Affine, units=4)]
-    if len(shape) == 1:
-        layers.insert(0, partial(Affine, units=shape[0]))
+    before: Maker = partial(Affine, units=shape[0]) if len(shape) == 1 else Positions  # so that dX is asked for
+    layers: list[Maker] = [before, partial(kind, **options), partial(Affine, units=4)]
     return Network(shape, Start(np.random.default_rng(0), Uniform(-1, 1), np.float64), layers=layers)
 
 
