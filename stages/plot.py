@@ -16,17 +16,7 @@ from stages.nn.arrays import Array
 from stages.shared import models, parameters, splits
 from stages.shared.artifacts import missing, read_json, replacing
 from stages.shared.errors import UserError, run
-from stages.shared.explanations import (
-    SIGNED,
-    Inside,
-    counted,
-    look_inside,
-    over_images,
-    row_height,
-    saliency,
-    show_heads,
-    show_maps,
-)
+from stages.shared.explanations import SIGNED, counted, look_inside, over_images, rows, saliency
 from stages.shared.figures import (
     BLUE,
     GRAY,
@@ -276,23 +266,6 @@ def describe_pictures(model: models.Trained, count: int, name: str) -> tuple[str
     return f"Weights of the {which} of the first layer", [f"{name} {k}" for k in range(1, 1 + count)]
 
 
-def draw_features(figure: SubFigure, inside: Inside, x: Array, shape: tuple[int, int, int]) -> None:
-    """Draw what the layers of a network make of an image x: feature maps, and what each head takes from where."""
-    heights = row_heights(inside)
-    rows = iter(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
-    for number, A in enumerate(inside.hidden, 1):
-        if A.ndim == 3:
-            show_maps(next(rows), A, number)
-    for number, heads in enumerate(inside.heads, 1):
-        show_heads(next(rows), x, shape, heads, number)
-
-
-def row_heights(inside: Inside) -> list[float]:
-    """Return the heights in inches of the rows that `draw_features` draws."""
-    counts = [A.shape[2] for A in inside.hidden if A.ndim == 3] + [len(heads) for heads in inside.heads]
-    return [row_height(count) for count in counts]
-
-
 def draw_saliency(figure: SubFigure, X: Array, dX: Array, predictions: pd.DataFrame, form: Form) -> None:
     """Draw the gradient dX over the images X, both of shape (features, m), with a row of predictions for each."""
     tiles, limit = over_images(X, dX, form.shape)
@@ -339,8 +312,7 @@ def plot(name: str) -> None:
     examples = predictions.drop_duplicates("label").sort_values("label")[:SHOWN_CLASSES]
     shown_X = X[:, examples.index]
     dX = saliency(model.network, shown_X, examples["predicted"].to_numpy())
-    inside = look_inside(model.network, X[:, 0])
-    heights = row_heights(inside)
+    features = rows(look_inside(model.network, X[:, 0]), X[:, 0], form.shape, units=False)
     _, first, _ = next(model.network.walk(X[:, :1]))
     pictures = first.pictures()
     heading, names = ("", []) if pictures is None else describe_pictures(model, len(pictures), first.makes)
@@ -371,9 +343,12 @@ def plot(name: str) -> None:
             columns = 5 if len(shown) <= 10 else 8
             with new("weights", 7, 0.6 + 7 * -(-len(shown) // columns) / columns) as figure:
                 draw_weights(figure, shown, names[: len(shown)], columns)
-        if heights:
+        if features:
+            heights = [height for height, _ in features]
             with new("features", 7, 0.6 + sum(heights)) as figure:
-                draw_features(figure, inside, X[:, 0], form.shape)
+                places = figure.subplots(len(features), 1, squeeze=False, height_ratios=heights)[:, 0]
+                for axes, (_, draw) in zip(places, features, strict=True):
+                    draw(axes)
         with new("saliency", 7, 0.9 + 1.5 * -(-len(examples) // 5)) as figure:
             draw_saliency(figure, shown_X, dX, examples, form)
 

@@ -18,15 +18,7 @@ from stages.nn.softmax import softmax
 from stages.shared import drawings, models, parameters, picture_files, splits
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
-from stages.shared.explanations import (
-    Inside,
-    look_inside,
-    over_images,
-    row_height,
-    saliency,
-    show_heads,
-    show_maps,
-)
+from stages.shared.explanations import Inside, look_inside, over_images, rows, saliency
 from stages.shared.figures import BLUE, GRAY, INK, PERCENT, Axes, SubFigure, as_images, figure_at, literal
 from stages.shared.mnist import FORM, Form
 
@@ -181,19 +173,12 @@ def explained(network: Network, sample: Sample) -> Explanation:
     return Explanation(p, look_inside(network, sample.x), {k: saliency(network, X, [k])[:, 0] for k in classes})
 
 
-def row_heights(inside: Inside) -> list[float]:
-    """Return the heights in inches of the rows that show what the layers make of an image."""
-    hidden = [1.3 if A.ndim == 1 else row_height(A.shape[2]) for A in inside.hidden]
-    return hidden + [row_height(len(heads)) for heads in inside.heads]
-
-
 def draw_explanation(figure: SubFigure, sample: Sample, explanation: Explanation, form: Form = FORM) -> None:
     """Draw an image from as given to as the network sees it, what speaks for a class, and the probabilities.
 
     Below these is what each hidden layer makes of it, and each layer that attends. Of many classes the most probable
     ones are shown.
     """
-    p, inside = explanation.p, explanation.inside
     X = sample.x[:, np.newaxis]
     pictures = [
         ("as given", np.asarray(sample.image) / 255),
@@ -203,25 +188,18 @@ def draw_explanation(figure: SubFigure, sample: Sample, explanation: Explanation
     for k, dx in explanation.saliencies.items():
         (tile,), _ = over_images(X, dx[:, np.newaxis], form.shape)
         pictures.append((f"what speaks for {literal(form.classes[k])} (red)\nand against it (blue)", tile))
-    heights = row_heights(inside)
-    widths = [1] * len(pictures) + [1.2]
-    grid = figure.add_gridspec(1 + len(heights), len(widths), height_ratios=[2.2, *heights], width_ratios=widths)
+    drawn = rows(explanation.inside, sample.x, form.shape)
+    heights, widths = [2.2, *(height for height, _ in drawn)], [1] * len(pictures) + [1.2]
+    grid = figure.add_gridspec(len(heights), len(widths), height_ratios=heights, width_ratios=widths)
     for column, (title, picture) in enumerate(pictures):
         axes = figure.add_subplot(grid[0, column])
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axes.set_title(title, fontsize=9, wrap=True)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)
-    draw_probabilities(figure.add_subplot(grid[0, -1]), p, form)
-
-    rows = (figure.add_subplot(grid[row, :]) for row in range(1, 1 + len(heights)))
-    for number, A in enumerate(inside.hidden, 1):
-        if A.ndim == 3:
-            show_maps(next(rows), A, number)
-        else:
-            draw_units(next(rows), A.ravel(), number)
-    for number, heads in enumerate(inside.heads, 1):
-        show_heads(next(rows), sample.x, form.shape, heads, number)
+    draw_probabilities(figure.add_subplot(grid[0, -1]), explanation.p, form)
+    for row, (_, draw) in enumerate(drawn, 1):
+        draw(figure.add_subplot(grid[row, :]))
 
 
 def draw_probabilities(axes: Axes, p: Array, form: Form) -> None:
@@ -237,14 +215,6 @@ def draw_probabilities(axes: Axes, p: Array, form: Form) -> None:
     axes.xaxis.set_major_formatter(PERCENT)
 
 
-def draw_units(axes: Axes, A: Array, number: int) -> None:
-    """Draw a bar for each unit of a hidden layer, of shape (units,)."""
-    axes.bar(np.arange(1, len(A) + 1), A, color=BLUE)
-    axes.axhline(0, color=GRAY, linewidth=0.6)
-    axes.set_title(f"hidden layer {number}: {np.count_nonzero(A > 0)} of {len(A)} units above 0", fontsize=9)
-    axes.set(xlim=(0.5, len(A) + 0.5), xlabel="unit", ylabel="activation")
-
-
 def explain(path: Path, title: str, sample: Sample, network: Network, form: Form) -> None:
     """Write the explanation of one image as a PNG file."""
     explanation = explained(network, sample)
@@ -252,7 +222,7 @@ def explain(path: Path, title: str, sample: Sample, network: Network, form: Form
     truth = "" if sample.label is None else f"; label {form.classes[sample.label]}"
     subtitle = f"Prediction {form.classes[p.argmax()]}, with a probability of {p.max():.1%}{truth}"
     width = 7 + 1.5 * (len(sample.steps) + len(explanation.saliencies) - 1)
-    height = 3 + sum(row_heights(explanation.inside))
+    height = 3 + sum(height for height, _ in rows(explanation.inside, sample.x, form.shape))
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "explanation"
         with figure_at(draft, (width, height), title, subtitle) as figure:

@@ -1,7 +1,8 @@
 """What a network makes of an image: its hidden layers, where its heads look, what the gradient by the image says."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import matplotlib as mpl
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from stages.nn.arrays import Array
 from stages.nn.layer import Layer, Path
 from stages.nn.softmax import softmax
-from stages.shared.figures import Axes, as_images, show_tiles
+from stages.shared.figures import BLUE, GRAY, Axes, as_images, show_tiles
 
 SHOWN_MAPS = 16  # of a layer
 MOST_TILES, FEWEST_TILES = 16, 8  # that a row has room for
@@ -128,6 +129,33 @@ def counted(count: int, shown: int, name: str) -> str:
     return f"{count} {name}{'s' * (count != 1)}" if count <= shown else f"first {shown} of {count} {name}s"
 
 
+def rows(
+    inside: Inside, x: Array, shape: tuple[int, int, int], units: bool = True
+) -> list[tuple[float, Callable[[Axes], None]]]:
+    """Return what draws each hidden layer, and then each layer that attends, and before it the height in inches.
+
+    Parameters
+    ----------
+    inside : Inside
+        What the layers make of the image.
+    x : ndarray of shape (features,)
+        The image.
+    shape : tuple of int
+        Its height, width and channels.
+    units : bool
+        Whether to draw the hidden layers that have units, and not only feature maps.
+    """
+    drawn: list[tuple[float, Callable[[Axes], None]]] = []
+    for number, A in enumerate(inside.hidden, 1):
+        if A.ndim == 3:
+            drawn.append((row_height(A.shape[2]), partial(show_maps, maps=A, number=number)))
+        elif units:
+            drawn.append((1.3, partial(show_units, A=A, number=number)))
+    for number, heads in enumerate(inside.heads, 1):
+        drawn.append((row_height(len(heads)), partial(show_heads, x=x, shape=shape, heads=heads, number=number)))
+    return drawn
+
+
 def columns_for(count: int) -> int:
     """Return for how many tiles a row of `count` tiles has room."""
     return min(max(count, FEWEST_TILES), MOST_TILES)
@@ -136,6 +164,14 @@ def columns_for(count: int) -> int:
 def row_height(count: int) -> float:
     """Return the height in inches of a row of tiles with its heading, in a figure that is 7 inches wide."""
     return 0.45 + 0.9 * 7 / columns_for(count)
+
+
+def show_units(axes: Axes, A: Array, number: int) -> None:
+    """Show the activations A of a hidden layer, of shape (units,); it has this number, from 1."""
+    axes.bar(np.arange(1, len(A) + 1), A, color=BLUE)
+    axes.axhline(0, color=GRAY, linewidth=0.6)
+    axes.set_title(f"hidden layer {number}: {np.count_nonzero(A > 0)} of {len(A)} units above 0", fontsize=9)
+    axes.set(xlim=(0.5, len(A) + 0.5), xlabel="unit", ylabel="activation")
 
 
 def show_maps(axes: Axes, maps: Array, number: int) -> None:

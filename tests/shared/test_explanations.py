@@ -22,11 +22,13 @@ from stages.nn.softmax import softmax
 from stages.nn.tanh import Tanh
 from stages.shared.explanations import (
     SIGNED,
+    Inside,
     log_odds_gradient,
     look_inside,
     over,
     over_images,
     row_height,
+    rows,
     saliency,
     show_heads,
     show_maps,
@@ -229,6 +231,25 @@ def test_heads_are_drawn_over_the_image() -> None:
     assert drawn.get_title() == "attention 2: what each head takes from each place, up to 4.0 equal shares"
     expected = over(np.stack([x.reshape(4, 4)] * 3), heads, "Oranges", 0, 4)
     assert np.array_equal([tile.get_array() for tile in drawn.images], expected)
+
+
+def titles(inside: Inside, units: bool) -> list[str]:
+    found = []
+    for _, draw in rows(inside, image((4, 4, 1)), (4, 4, 1), units):
+        drawn = axes()
+        draw(drawn)
+        found.append(drawn.get_title().split(",")[0])
+    return found
+
+
+def test_layers_keep_their_numbers_where_units_are_left_out() -> None:
+    inside = Inside([np.ones((4, 4, 2)), np.array([1.0, -1, 2]), np.ones((2, 2, 3))], [np.ones((2, 2, 2))])
+    of_units = "hidden layer 2: 2 of 3 units above 0"
+    others = [f"hidden layer {number}: feature maps of the {n} filters" for number, n in ((1, 2), (3, 3))]
+    heads = "attention 1: what each head takes from each place"
+    assert titles(inside, True) == [others[0], of_units, others[1], heads]
+    assert titles(inside, False) == [*others, heads]
+    assert titles(Inside([np.ones(3)]), False) == []
 
 
 def test_a_row_with_more_tiles_is_lower_until_it_is_full() -> None:
