@@ -78,7 +78,7 @@ class Literature(Section):
 
 def load() -> tuple[Ladder, dict[str, Row]]:
     """Return the rungs, and what those that have been run have come to."""
-    return rungs.load(FOLDER), Results.load().rungs
+    return rungs.load(FOLDER), Results.load().rungs if Results.PATH.exists() else {}
 
 
 def literature() -> list[Published]:

@@ -76,9 +76,9 @@ def list_steps(axes: Axes, drawn: Drawn) -> None:
 def still_wrong() -> str:
     """Return the test digits that the best rung has still wrong, as an image, each with prediction and label."""
     steps, found = ladder.load()
-    best, digits = found.get(steps.best), Results.load().digits
-    if best is None:
-        return f"`{steps.best}` has not been run yet."
+    if steps.best not in found:
+        return NOTHING if not found else f"`{steps.best}` has not been run yet."
+    digits = Results.load().digits
     images = np.stack([np.frombuffer(base64.b64decode(digit.pixels), np.uint8).reshape(28, 28) for digit in digits])
     labels = [f"{digit.predicted}, not {digit.label}" for digit in digits]
     rows = -(-len(digits) // COLUMNS)

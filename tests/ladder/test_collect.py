@@ -27,10 +27,8 @@ def test_a_row_is_what_the_files_of_its_rung_say(prepared: Path) -> None:
     measure("both")
     collect()
     results = json.loads(Path("results.json").read_text())
-    row, metrics, ran = (
-        results["rungs"]["high"],
-        *(json.loads(Path(f"{f}/high.json").read_text()) for f in ("metrics", "runs")),
-    )
+    row = results["rungs"]["high"]
+    metrics, ran = (json.loads(Path(f"{folder}/high.json").read_text()) for folder in ("metrics", "runs"))
     assert row["mean"] == metrics["mean"]
     assert row["wrong"] == pytest.approx(np.mean([seed["wrong"] for seed in metrics["seeds"]]), abs=0.05)
     assert row["seconds"] == pytest.approx(np.mean(ran["seconds"]), abs=0.05)
