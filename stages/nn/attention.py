@@ -13,8 +13,8 @@ class Attention(Layer):
     """Every token takes a mean of what all tokens of its example offer, by weights that both determine.
 
     The last entry of an example's shape is the width of a token; what stands before it counts the tokens, so that an
-    image is a sequence of its places. Queries, keys and values are affine maps of each token. In each head, which has
-    its share of their entries, A = softmax(Kᵀ Q / sqrt(d)) and O = V A, a column a token; then Z = W_O O + b_O.
+    image is a sequence of its places. Queries, keys and values are affine maps of each token. A head has n'' of their
+    entries; with a column a token, C = Kᵀ Q / sqrt(n''), A = softmax(C) and O = V A. Then Z = W_O O + b_O.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Attention(Layer):
         self._dX: Array | None = None
         self._A: Array | None = None  # (m, heads, tokens, tokens), a column for each query, as its gradients
         self._dA: Array | None = None
-        self._dS: Array | None = None
+        self._dC: Array | None = None
 
     @property
     def multiply_adds(self) -> int:
@@ -77,7 +77,7 @@ class Attention(Layer):
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W_O O + b_O, of the shape of X, (features, m).
 
-        The queries are divided by sqrt(d): they have fewer entries than their products with the keys.
+        The queries are divided by sqrt(n''): they have fewer entries than their products with the keys.
         """
         W, b, W_O, b_O = self.parameters.values()
         self._X = self._by_token(X)
@@ -99,8 +99,8 @@ class Attention(Layer):
     def backward(self, dZ: Array, add: bool = False, dX: bool = True) -> Array | None:
         """Set the gradients of the parameters, for dZ of shape (features, m); return dX.
 
-        In each head dV = dO Aᵀ and dA = Vᵀ dO, dS is what the softmax passes back of dA, dQ = K dS / sqrt(d) and
-        dK = Q dSᵀ / sqrt(d).
+        In each head dV = dO Aᵀ and dA = Vᵀ dO, dC is what the softmax passes back of dA, dQ = K dC / sqrt(n'') and
+        dK = Q dCᵀ / sqrt(n'').
         """
         assert self._X is not None, "forward comes first"
         assert self._QKV is not None
@@ -113,9 +113,9 @@ class Attention(Layer):
         (Q, K, V), (dQ, dK, dV), dO = (self._by_head(rows) for rows in (self._QKV, self._dQKV, self._dO))
         np.matmul(self._A, dO[0], out=dV)
         self._dA = np.matmul(V, dO[0].swapaxes(2, 3), out=reuse(self._dA, self._A.shape, dZ.dtype))
-        self._dS = softmax_backward(self._A, self._dA, out=reuse(self._dS, self._A.shape, dZ.dtype))
-        np.matmul(self._dS.swapaxes(2, 3), K, out=dQ)
-        np.matmul(self._dS, Q, out=dK)  # these Q are divided by sqrt(d) already
+        self._dC = softmax_backward(self._A, self._dA, out=reuse(self._dC, self._A.shape, dZ.dtype))
+        np.matmul(self._dC.swapaxes(2, 3), K, out=dQ)
+        np.matmul(self._dC, Q, out=dK)  # these Q are divided by sqrt(n'') already
         self._dQKV[:, : self._width] *= self._scale
         self._set_gradients(("W", "b"), self._dQKV, self._X, add)
         self._set_gradients(("W_O", "b_O"), by_token, self._O, add)

@@ -65,12 +65,12 @@ def _letters(text: str) -> set[str]:
     """Return the letters of the formulas of a text, without names of functions and code."""
     text = re.sub(r"^ *(`{3,}).*?^ *\1 *$|`[^`]*`", "", text, flags=re.MULTILINE | re.DOTALL)
     formulas = " ".join(re.findall(r"\$\$.*?\$\$|\$[^$]*\$", text, flags=re.DOTALL))
-    script = {f"\\mathcal{{{letter}}}" for letter in re.findall(r"\\mathcal\{(\w)\}", formulas)}
+    styled = {f"\\math{style}{{{letter}}}" for style, letter in re.findall(r"\\math(cal|sf)\{(\w)\}", formulas)}
     formulas = re.sub(
         r"\\(label|operatorname|text|begin|end|mathrm|mathsf|mathbb|mathcal)\{[^}]*\}|\\mathsf T", " ", formulas
     )
     latin = re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", formulas))
-    return {*latin, *re.findall(GREEK, formulas), *script}
+    return {*latin, *re.findall(GREEK, formulas), *styled}
 
 
 @pages
