@@ -79,7 +79,8 @@ def still_wrong() -> str:
     if steps.best not in found:
         return NOTHING if not found else f"`{steps.best}` has not been run yet."
     digits = Results.load().digits
-    images = np.stack([np.frombuffer(base64.b64decode(digit.pixels), np.uint8).reshape(28, 28) for digit in digits])
+    pixels = [np.frombuffer(base64.b64decode(digit.pixels), np.uint8).reshape(28, 28) for digit in digits]
+    images = np.stack(pixels).astype(np.float32)
     labels = [f"{digit.predicted}, not {digit.label}" for digit in digits]
     rows = -(-len(digits) // COLUMNS)
 

@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 
 from publishing import ladder, ladder_chart
 from publishing.ladder import Results
 from stages.ladder import rungs
+from stages.ladder.revision import since
+
+ROOT = Path(__file__).parents[2]
 
 ROW: dict[str, Any] = {
     "dataset": "MNIST",
@@ -75,7 +79,7 @@ def test_a_rung_that_has_not_been_run_says_so(measured: Path) -> None:
 def test_links_lead_from_where_the_table_is_shown_to_pages_that_are_there(measured: Path) -> None:
     links = re.findall(r"\]\((docs/[\w/]+\.md)", ladder.steps_table("docs/"))
     assert len(links) > 5
-    assert all((ladder.ROOT / link).exists() for link in links)
+    assert all((ROOT / link).exists() for link in links)
 
 
 def test_what_is_left_out_is_compared_with_the_whole(measured: Path) -> None:
@@ -89,13 +93,13 @@ def test_what_is_left_out_is_compared_with_the_whole(measured: Path) -> None:
 def test_the_origin_names_machine_data_and_revision_and_the_age_says_what_has_changed(measured: Path) -> None:
     assert ladder.origin() == "Measured on A CPU, 2 cores, by the code of revision 0123456789ab. Data: MNIST."
     Results.PATH.rename(measured / "results.json")
-    assert "not in this clone" in ladder.revision.since("0123456789ab")
+    assert "not in this clone" in since("0123456789ab")
 
 
 def test_what_others_have_reached_has_its_source() -> None:
     rows = cells(ladder.literature_table())[2:]
     assert ["0.23", "Cireşan et al. 2012 [@ciresan2012]"] in [row[2:] for row in rows]
-    bibliography = (ladder.ROOT / "docs/references.bib").read_text()
+    bibliography = (ROOT / "docs/references.bib").read_text()
     for of in ladder.literature():
         entry = bibliography.partition(f"{{{of.source},")[2].partition("\n}")[0]
         author, *_, year = of.who.split()
@@ -109,9 +113,9 @@ def test_the_chart_has_each_rung_at_its_seconds_and_error_joined_to_the_one_befo
     assert base64.b64decode(text.partition("base64,")[2]).rstrip().endswith(b"</svg>")
     steps, found = ladder.load()
     drawn = {name: (sign, step, found[name]) for sign, name, step in ladder.numbered(steps) if name in found}
-    figure = Figure()
-    ladder_chart.draw(figure.subfigures(), drawn, ladder.literature())
-    axes, beside = figure.subfigs[0].axes
+    panel = Figure().add_subfigure(GridSpec(1, 1)[0])
+    ladder_chart.draw(panel, drawn, ladder.literature())
+    axes, beside = panel.axes
     points = {text.get_text(): text.xy for text in axes.texts if hasattr(text, "xy")}
     assert points[row_of("convolution")[0]] == pytest.approx((71.26, 0.88))
     lines = [np.asarray(line.get_xydata()).tolist() for line in axes.lines]
