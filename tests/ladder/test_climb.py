@@ -80,8 +80,8 @@ def test_an_interrupted_rung_goes_on_where_it_was(prepared: Path, monkeypatch: p
         with pytest.raises(KeyboardInterrupt):
             climb("high")
     assert not Path("metrics/high.json").exists()
-    for path in Path("models").rglob("*.npz"):
-        path.unlink()  # as DVC does
+    for model in Path("models").rglob("*.npz"):
+        model.unlink()  # as DVC does
     updates = count_updates(monkeypatch)
     climb("high")
     assert len(updates) == 12 + 24
