@@ -13,7 +13,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from publishing import measurements, words
+from publishing import ladder, measurements, words
 from publishing.blocks import ROOT
 from publishing.markup import literal, table
 from publishing.markup import typeset as plain
@@ -150,6 +150,22 @@ def results_table() -> str:
     caption = f"{what} Data: {datasets()}."
     header = ["Model", "Training", "Held out", "Test", "Cross-entropy"]
     return captioned("results", caption, header, rows, [19, 18, 18, 18, -11])
+
+
+def ladder_table() -> str:
+    """Return the rungs of the ladder: what each changes, and what it reaches."""
+    steps, found = ladder.load()
+    rows = [
+        [sign, plain(step.change), *ladder.cells(found.get(name))[:3], *ladder.cells(found.get(name))[4:]]
+        for sign, name, step in ladder.numbered(steps)
+    ]
+    caption = (
+        "The ladder: accuracy on the test images in percent, mean and standard deviation over the seeds, with Wilson's "
+        "95% interval; images not recognized; multiply-adds of the products for an image; seeds; and seconds of "
+        "training with one seed."
+    )
+    header = ["", "What changes", "Accuracy", "Interval", "Wrong", "Multiply-adds", "Seeds", "Seconds"]
+    return captioned("ladder", caption, header, rows, [4, 30, -14, -16, -7, -13, -6, -8])
 
 
 def headline() -> str:

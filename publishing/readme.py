@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from publishing import words
+from publishing import ladder, words
 from publishing.markup import escaped, table
 from publishing.measurements import FIGURES, Benchmarks, Reproductions, check_one_run, load_metrics
 from stages.shared import parameters
@@ -56,9 +56,15 @@ def benchmarks(rows: Parameters) -> str:
     return f"{table(['work', *map(escaped, peers)], cells)}\n\n{on}"
 
 
+def climbed(rows: Parameters) -> str:
+    """Return the table of the ladder."""
+    return f"{ladder.steps_table('docs/')}\n\n{ladder.origin()}"
+
+
 SECTIONS: dict[str, Callable[[Parameters], str]] = {
     "results": results,
     "picture": picture,
+    "ladder": climbed,
     "claims": claims,
     "benchmarks": benchmarks,
 }

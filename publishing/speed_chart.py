@@ -1,14 +1,11 @@
 """The chart of the benchmark, drawn from its results whenever a page shows it."""
 
-import base64
-import tempfile
-from pathlib import Path
-
 from publishing import words
+from publishing.charts import embedded
 from publishing.markup import escaped
 from publishing.measurements import Benchmarks, Goals, Work
 from publishing.results import not_there
-from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, VERMILION, Axes, SubFigure, figure_at
+from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, VERMILION, Axes, SubFigure
 
 TICKS = (0.25, 0.5, 1, 2, 4)
 
@@ -18,19 +15,18 @@ def speed_chart() -> str:
     if not Benchmarks.PATH.exists():
         return not_there(Benchmarks)
     works = Benchmarks.load().works
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "speed"
-        rows = -(-len(works) // 2)
-        with figure_at(
-            path, (9, 0.6 + 2.1 * rows), "Time of ours, divided by theirs", "left of 1, ours is faster"
-        ) as figure:
-            draw(figure, works, rows)
-        svg = base64.b64encode(path.with_suffix(".svg").read_bytes()).decode()
+    rows = -(-len(works) // 2)
     text = "; ".join(
         f"{work.work}: {words.listed([f'{name} {words.spread(ratio)}' for name, ratio in work.ratios.items()])}"
         for work in works
     )
-    return f"![Time of ours, divided by theirs. {escaped(text)}](data:image/svg+xml;base64,{svg})"
+    return embedded(
+        lambda figure: draw(figure, works, rows),
+        (9, 0.6 + 2.1 * rows),
+        "Time of ours, divided by theirs",
+        "left of 1, ours is faster",
+        f"Time of ours, divided by theirs. {escaped(text)}",
+    )
 
 
 def draw(figure: SubFigure, works: list[Work], rows: int) -> None:

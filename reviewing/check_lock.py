@@ -2,7 +2,7 @@
 
 What was run in part passes: a stage that dvc.yaml marks as reading all models may be older than some of them. With
 `--all`, as on the branch main, it may not. A clone without data and models will do: of what the stages make, only what
-is in git is looked at.
+is in git is looked at. The ladder, a pipeline of its own, may be older than the mathematics; that is told.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from dvc.repo import Repo
 from dvc.repo.graph import get_subgraph_of_nodes
 from dvc.scm import NoSCM
 
+from stages.ladder import revision
 from stages.shared.changes import name_leaves
 from stages.shared.errors import UserError, run
 
@@ -167,6 +168,8 @@ def main() -> None:
         raise UserError("\n".join((*found.mismatches, f"run {', then '.join(found.remedies)}, and {COMMIT}")))
     for stage in found.older:
         print(f"{stage} is older than some models; before this goes to main: `dvc repro {stage}`, and commit dvc.lock")
+    for note in revision.notes():
+        print(note)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_info
 
 from stages.shared.artifacts import write_json
 from stages.shared.errors import UserError, run
-from stages.shared.machine import processor
+from stages.shared.machine import processor as processor
 
 RECORD = Path("recorded_run.json")
 LOCK = Path("dvc.lock")

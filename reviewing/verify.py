@@ -29,6 +29,7 @@ from reviewing.judging import differences, parsed
 from reviewing.proof import Output, Proof, Stage, content, markdown
 from reviewing.recording import LOCK, REPRO, Clock, Entries, Machine, Made
 from reviewing.significance import REPRODUCTIONS, Spread, find_spread
+from stages.ladder import revision
 from stages.shared import schema
 from stages.shared.artifacts import replacing, write_json, write_text
 from stages.shared.errors import UserError, run
@@ -308,6 +309,8 @@ def main() -> None:
         write_text(folder / "verify.md", markdown(proof))
         write_json(folder / "verify.json", content(proof))
     print(f"{proof.verdict}\n{FOLDER / 'verify.md'} and verify.json are written")
+    for note in revision.notes():
+        print(f"{note} It is no part of what was verified.")
     if proof.failed:
         raise UserError(f"{', '.join(proof.failed)}: not reproduced; {FOLDER / 'verify.md'} says what differs")
 

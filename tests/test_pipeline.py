@@ -26,9 +26,9 @@ def project(tmp_path_factory: pytest.TempPathFactory, mirror: Path, write_parame
     return project
 
 
-def stages_of_dvc_yaml() -> dict[str, dict[str, Any]]:
+def stages_of_dvc_yaml(folder: str = ".") -> dict[str, dict[str, Any]]:
     """Return the stages of dvc.yaml by name, a foreach stage by what it does for each item."""
-    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    stages = YAML(typ="safe").load(ROOT / folder / "dvc.yaml")["stages"]
     return {name: stage.get("do", stage) for name, stage in stages.items()}
 
 
@@ -133,9 +133,11 @@ def modules(dependency: str) -> set[str]:
     return {MATHEMATICS} if dependency == MATHEMATICS else names
 
 
-@pytest.mark.parametrize("name", list(stages_of_dvc_yaml()))
-def test_a_stage_depends_on_exactly_the_modules_that_it_imports(name: str) -> None:
-    stage = stages_of_dvc_yaml()[name]
+@pytest.mark.parametrize(
+    ("folder", "name"), [(folder, name) for folder in (".", "ladder") for name in stages_of_dvc_yaml(folder)]
+)
+def test_a_stage_depends_on_exactly_the_modules_that_it_imports(folder: str, name: str) -> None:
+    stage = stages_of_dvc_yaml(folder)[name]
     module = ROOT / (stage["cmd"].split()[2].replace(".", "/") + ".py")
     needed = {str(path.relative_to(ROOT)) for path in imported(module) | {module}}
     needed = {MATHEMATICS if path.startswith(f"{MATHEMATICS}/") else path for path in needed}

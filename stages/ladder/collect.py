@@ -1,6 +1,7 @@
 """Collect what the rungs have come to, for README, site and paper: `python -m stages.ladder.collect`."""
 
 import base64
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +54,20 @@ def still_wrong(name: str) -> list[dict[str, Any]]:
     """
     wrong = pd.read_csv(METRICS / "wrong" / f"{name}.csv")
     X, _ = splits.require_part(FINAL, "test", mapped=True)
-    images = [
-        {
-            "index": int(index),
-            "label": int(of["label"].iloc[0]),
-            "predicted": int(of["predicted"].mode().iloc[0]),
-            "seeds": len(of),
-            "pixels": base64.b64encode(np.rint(255 * X[:, index]).astype(np.uint8).tobytes()).decode(),
-        }
-        for index, of in wrong.groupby("index")
-    ]
-    return sorted(images, key=lambda image: (-image["seeds"], image["index"]))[:MOST_DIGITS]
+    counts = Counter(wrong["index"].tolist())
+    digits = []
+    for index in sorted(counts, key=lambda index: (-counts[index], index))[:MOST_DIGITS]:
+        of = wrong[wrong["index"] == index]
+        digits.append(
+            {
+                "index": index,
+                "label": int(of["label"].iloc[0]),
+                "predicted": int(of["predicted"].mode().iloc[0]),
+                "seeds": counts[index],
+                "pixels": base64.b64encode(np.rint(255 * X[:, index]).astype(np.uint8).tobytes()).decode(),
+            }
+        )
+    return digits
 
 
 if __name__ == "__main__":

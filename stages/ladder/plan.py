@@ -26,12 +26,10 @@ def to_run(targets: Sequence[str]) -> list[str]:
     """
     try:
         with Repo() as repo:
-            changed = {}
-            for target in targets or [None]:
-                changed |= repo.status(targets=target, with_deps=True)
+            found = [repo.status(targets=target, with_deps=True) for target in targets] or [repo.status()]
     except DvcException as error:
         raise UserError(f"DVC cannot read the ladder's pipeline: {error}") from None
-    return [name for name in rungs.load().rungs if f"climb@{name}" in changed]
+    return [name for name in rungs.load().rungs if any(f"climb@{name}" in changed for changed in found)]
 
 
 def minutes(name: str, rung: Rung) -> tuple[float, str]:

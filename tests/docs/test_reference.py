@@ -106,9 +106,16 @@ def test_every_module_is_on_one_page_of_the_reference() -> None:
         reference.modules("stages/nn"),
         *(
             reference.modules(folder)
-            for folder in ("stages/shared", claims, f"{claims}/demonstrations", f"{claims}/reproductions", "tools")
+            for folder in (
+                "stages/shared",
+                claims,
+                f"{claims}/demonstrations",
+                f"{claims}/reproductions",
+                "stages/ladder",
+                "tools",
+            )
         ),
-        *(reference.modules(folder, programs=True) for folder in ("stages", "stages/shared", "tools")),
+        *(reference.modules(folder, programs=True) for folder in ("stages", "stages/shared", "stages/ladder", "tools")),
     ]
     listed = re.findall(r"^::: (\S+)$", "".join(pages), flags=re.MULTILINE)
     paths = [path for folder in ("stages", "tools") for path in (ROOT / folder).rglob("*.py")]

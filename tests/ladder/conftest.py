@@ -46,7 +46,12 @@ def ladder(project: Path, write_parameters: Write, monkeypatch: pytest.MonkeyPat
     rows = {"small": dict(ROW)}
     write_parameters(
         folder,
-        {"blas_threads": 1, "models": rows, "splits": {"final": SPLIT, "choosing": {**SPLIT, "validation": 0.25}}},
+        {
+            "blas_threads": 1,
+            "models": rows,
+            "data.fallback": False,
+            "splits": {"final": SPLIT, "choosing": {**SPLIT, "validation": 0.25}},
+        },
     )
     YAML(typ="safe").dump(RUNGS, folder / "rungs.yaml")
     return folder

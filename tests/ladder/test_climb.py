@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.ladder import climb as stage
 from stages.ladder.climb import choose, climb
+from stages.nn.arrays import Array, Labels
+from stages.nn.batches import Chosen
+from stages.nn.training import Trainer
 from stages.shared import checkpoints, models, splits
 from stages.shared.errors import UserError
 
@@ -52,43 +54,39 @@ def test_what_differs_from_run_to_run_stands_apart(prepared: Path) -> None:
     assert not list(checkpoints.FOLDER.glob("*.npz"))
 
 
+def count_updates(monkeypatch: pytest.MonkeyPatch, end: int | None = None) -> list[int]:
+    """Return a list that every update is added to; after so many, training is interrupted."""
+    updates: list[int] = []
+    step = Trainer.step
+
+    def counted(self: Trainer, X: Array, y: Labels, chosen: Chosen = None) -> tuple[float, int]:
+        if len(updates) == end:
+            raise KeyboardInterrupt
+        updates.append(self.update)
+        return step(self, X, y, chosen)
+
+    monkeypatch.setattr(Trainer, "step", counted)
+    return updates
+
+
 def test_an_interrupted_rung_goes_on_where_it_was(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     climb("high")
     whole = outputs()
     for path in whole:
         Path(path).unlink()
-    trained = []
-
-    def until_the_second(name: str, *rest: object) -> object:
-        if len(trained) == 1:
-            raise KeyboardInterrupt
-        trained.append(name)
-        return learn(name, *rest)
-
-    learn = stage.learn
-    monkeypatch.setattr(stage, "learn", until_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        climb("high")
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        count_updates(patch, end=24 + 12 + 5)  # the first seed, and the second in the middle of its second epoch
+        with pytest.raises(KeyboardInterrupt):
+            climb("high")
     assert not Path("metrics/high.json").exists()
-    monkeypatch.setattr(stage, "learn", learn)
-    updates = []
-    step = "stages.nn.training.Trainer.step"
-    monkeypatch.setattr(step, counted(step, updates))
+    for model in Path("models").rglob("*.npz"):
+        model.unlink()  # as DVC does
+    updates = count_updates(monkeypatch)
     climb("high")
-    assert len(updates) == 2 * 2 * 12  # two of three seeds, 12 batches in each of two epochs
+    assert len(updates) == 12 + 24
     assert outputs() == whole
-
-
-def counted(name: str, calls: list[int]) -> object:
-    from stages.nn.training import Trainer
-
-    step = Trainer.step
-
-    def count(self: Trainer, *arguments: object) -> object:
-        calls.append(1)
-        return step(self, *arguments)
-
-    return count
+    assert all(seconds > 0 for seconds in json.loads(Path("runs/high.json").read_text())["seconds"])
 
 
 def test_a_row_of_the_main_file_is_trained_on_the_split_of_the_ladder(prepared: Path) -> None:

@@ -21,7 +21,8 @@ NASTY = r"a <b>&|*_$x_{$ [c](d) `e`"
 
 TEXT = (
     "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nbetween\n\n<!-- picture --><!-- /picture -->\n"
-    "<!-- claims -->\n<!-- /claims -->\n<!-- benchmarks -->\n<!-- /benchmarks -->\nend\n"
+    "<!-- ladder -->\n<!-- /ladder -->\n<!-- claims -->\n<!-- /claims -->\n"
+    "<!-- benchmarks -->\n<!-- /benchmarks -->\nend\n"
 )
 ROW = {"split": "kaggle", "layers": layer_rows(10), "learning_rate": 0.1, "updates": 1500, "seed": 0}
 CLAIM: dict[str, Any] = {"id": "W9.1", "kind": "number", "claim": "It works.", "verdict": "consistent"}
@@ -110,7 +111,7 @@ def test_everything_else_stays(run_project: Path) -> None:
     assert "old" not in text
     assert text.startswith("# Title\n\n<!-- results -->\n\n|")
     assert "<!-- /results -->\n\nbetween\n\n<!-- picture -->\n\n![" in text
-    assert ")\n\n<!-- /picture -->\n<!-- claims -->\n\n| |" in text
+    assert ")\n\n<!-- /picture -->\n<!-- ladder -->\n\n| |" in text
     assert text.endswith("\n\n<!-- /benchmarks -->\nend\n")
 
 

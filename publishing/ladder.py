@@ -1,0 +1,202 @@
+"""The ladder in tables and words, for site, README and paper: its rungs, what they reach, and what others have."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from publishing import words
+from publishing.blocks import ROOT
+from publishing.markup import escaped, table
+from publishing.measurements import Read
+from stages.ladder import revision, rungs
+from stages.ladder.rungs import Committee, Ladder, Rung
+from stages.shared import schema
+from stages.shared.schema import Section
+
+FOLDER = ROOT / "ladder"
+NOT_RUN = "not run yet"
+LEFT_OUT = "left out"
+NOTHING = "No rung has been run yet; `make ladder` does it."
+
+
+class Row(BaseModel):
+    """What a rung has come to: mean and spread over its seeds."""
+
+    dataset: str
+    images: dict[str, int]
+    parameters: int
+    multiply_adds: int
+    mean: float
+    spread: float | None
+    interval: tuple[float, float]
+    seeds: int
+    wrong: float
+    seconds: float
+    revision: str
+    machine: str
+
+    @property
+    def error(self) -> float:
+        """In percent."""
+        return 100 * (1 - self.mean)
+
+
+class Digit(BaseModel):
+    """A test image that is not recognized, what most seeds take it for, and how many do not recognize it."""
+
+    index: int
+    label: int
+    predicted: int
+    seeds: int
+    pixels: str
+
+
+class Results(Read):
+    """All of ladder/results.json."""
+
+    PATH, COMMAND = Path("ladder/results.json"), "make ladder"
+    rungs: dict[str, Row]
+    digits: list[Digit]
+
+
+class Published(Section):
+    """An error in percent that others have reached, and the key of its source in references.bib."""
+
+    network: str
+    method: str
+    error: float
+    who: str
+    source: str
+
+
+class Literature(Section):
+    """All of literature.yaml."""
+
+    published: list[Published]
+
+
+def load() -> tuple[Ladder, dict[str, Row]]:
+    """Return the rungs, and what those that have been run have come to."""
+    return rungs.load(FOLDER), Results.load().rungs if Results.PATH.exists() else {}
+
+
+def literature() -> list[Published]:
+    """Return what others have reached."""
+    return schema.validate(Literature, schema.read(FOLDER / "literature.yaml")).published
+
+
+def numbered(ladder: Ladder) -> Iterator[tuple[str, str, Rung | Committee]]:
+    """Yield a sign, the name and the step, for each that is not there to show what is left when something is left out.
+
+    The steps of the ladder are numbered, those beside it have letters.
+    """
+    for part, signs in (("ladder", map(str, range(1, 100))), ("transformer", "ABCDEFGH")):
+        of_part = [(name, step) for name, step in ladder.steps.items() if step.part == part]
+        for sign, (name, step) in zip(signs, of_part, strict=False):
+            yield sign, name, step
+
+
+def accuracy(row: Row) -> str:
+    """Return mean and spread in percent."""
+    spread = "" if row.spread is None else f" ± {100 * row.spread:.2f}"
+    return f"{100 * row.mean:.2f}{spread}"
+
+
+def interval(row: Row) -> str:
+    """Return the interval in percent."""
+    low, high = (f"{100 * end:.2f}" for end in row.interval)
+    return f"{low}{words.NO_BREAK}to{words.NO_BREAK}{high}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds with three digits or so."""
+    return f"{seconds:.1f}" if seconds < 100 else f"{seconds:,.0f}"
+
+
+def cells(row: Row | None) -> list[str]:
+    """Return what a row of the table shows of a rung that has been run, or that it has not been."""
+    if row is None:
+        return [NOT_RUN, *["-"] * 6]
+    counts = [f"{row.parameters:,}", f"{row.multiply_adds:,}", str(row.seeds), duration(row.seconds)]
+    return [accuracy(row), interval(row), f"{row.wrong:g}", *counts]
+
+
+HEAD = [
+    "",
+    "From",
+    "What changed",
+    "Test accuracy, %",
+    "95 % interval",
+    "Wrong",
+    "Parameters",
+    "Multiply-adds",
+    "Seeds",
+    "Seconds",
+]
+
+
+def change(step: Rung | Committee, folder: str = "") -> str:
+    """Return what a step changes, with a link to where it is derived, if that page is there."""
+    page = step.page.partition("#")[0]
+    text = escaped(step.change)
+    return f"[{text}]({folder}{step.page})" if (ROOT / "docs" / page).exists() else text
+
+
+def steps_table(folder: str = "") -> str:
+    """Return the table of all steps that are drawn; `folder` leads to docs/ from where it is shown."""
+    ladder, found = load()
+    signs = {name: sign for sign, name, _ in numbered(ladder)}
+    rows = [
+        [sign, signs.get(step.after or "", ""), change(step, folder), *cells(found.get(name))]
+        for sign, name, step in numbered(ladder)
+    ]
+    return table(HEAD, rows, "---", "---", "---", "--:")
+
+
+def left_out_table() -> str:
+    """Return for each rung with several changes what it reaches without each of them."""
+    ladder, found = load()
+    without = {name: step for name, step in ladder.rungs.items() if step.part == LEFT_OUT}
+    rows = []
+    for whole in dict.fromkeys(step.after for step in without.values() if step.after):
+        rows.append([change(ladder.steps[whole]), "nothing", *_difference(found.get(whole), None)])
+        rows += [
+            ["", change(step), *_difference(found.get(name), found.get(whole))]
+            for name, step in without.items()
+            if step.after == whole
+        ]
+    return table(["Rung", "Left out", "Test accuracy, %", "Points lost"], rows, "---", "---", "--:")
+
+
+def _difference(row: Row | None, whole: Row | None) -> list[str]:
+    if row is None:
+        return [NOT_RUN, "-"]
+    return [accuracy(row), f"{100 * (whole.mean - row.mean):+.2f}" if whole else "-"]
+
+
+def literature_table() -> str:
+    """Return what others have reached, with citations."""
+    rows = [
+        [escaped(of.network), escaped(of.method), f"{of.error:g}", f"{escaped(of.who)} [@{of.source}]"]
+        for of in literature()
+    ]
+    return table(["Network", "Trained on", "Test error, %", "Source"], rows, "---", "---", "--:", "---")
+
+
+def origin() -> str:
+    """Return on which machine and data the rungs were run, and by which revision of the code."""
+    _, found = load()
+    if not found:
+        return NOTHING
+    machines, revisions = (
+        words.listed(list(dict.fromkeys(escaped(of) for of in values)))
+        for values in zip(*((row.machine, row.revision) for row in found.values()), strict=True)
+    )
+    data = escaped(words.data((row.dataset for row in found.values()), []))
+    return f"Measured on {machines}, by the code of revision {revisions}. {data}"
+
+
+def age() -> str:
+    """Return whether the mathematics has changed since the rungs were run."""
+    return " ".join(map(escaped, revision.notes(ROOT)))
