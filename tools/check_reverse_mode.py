@@ -16,14 +16,20 @@ from threadpoolctl import threadpool_limits
 
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
+from stages.nn.attention import Attention
+from stages.nn.average_pooling import AveragePooling
 from stages.nn.batch_normalization import BatchNormalization
+from stages.nn.convolution import Convolution
 from stages.nn.dropout import Dropout
+from stages.nn.gelu import GELU
 from stages.nn.gradient_check import relative_error
 from stages.nn.layer import Layer
 from stages.nn.layer_normalization import LayerNormalization
+from stages.nn.max_pooling import MaxPooling
 from stages.nn.network import Network
 from stages.nn.normalization import Normalization
 from stages.nn.parts import loss_and_gradients
+from stages.nn.positions import Positions
 from stages.nn.relu import ReLU
 from stages.nn.residual import Residual
 from stages.nn.sigmoid import Sigmoid
@@ -33,7 +39,7 @@ from stages.shared.mnist import FORM, Form
 from stages.shared.models import start_network
 from stages.shared.parameters import Model, load, load_model
 from tools.check_gradients import form_of
-from tools.reverse_mode import Node, arranged, entrywise, gradients, node, total, where
+from tools.reverse_mode import Node, arranged, entrywise, gradients, largest, node, total, where
 
 SEED = 0
 EXAMPLES = 8
@@ -67,6 +73,11 @@ def _relu(layer: ReLU, Z: Node, theta: Nodes, rng: np.random.Generator) -> Node:
 
 def _tanh(layer: Tanh, Z: Node, theta: Nodes, rng: np.random.Generator) -> Node:
     return 1 + -2 * (exp(2 * Z) + 1) ** -1
+
+
+def _gelu(layer: GELU, Z: Node, theta: Nodes, rng: np.random.Generator) -> Node:
+    u = math.sqrt(2 / math.pi) * (Z + 0.044715 * Z**3)
+    return Z * (1 + -1 * (exp(2 * u) + 1) ** -1)
 
 
 def _sigmoid(layer: Sigmoid, Z: Node, theta: Nodes, rng: np.random.Generator) -> Node:
@@ -114,17 +125,71 @@ def _layer_normalization(layer: LayerNormalization, X: Node, theta: Nodes, rng: 
     return _normalized(layer, _by_place(layer, X), 1, theta, X.value.shape[1])
 
 
+def _in_squares(layer: Convolution | MaxPooling | AveragePooling, X: Array, padding: int = 0) -> Array:
+    """Return X as each entry of the square sees it, (size size, m, height, width, channels)."""
+    around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+    return np.stack(list(layer.square.entries(np.pad(X.T.reshape(-1, *layer.input_shape), around))))
+
+
+def _convolution(layer: Convolution, X: Node, theta: Nodes, rng: np.random.Generator) -> Node:
+    W, b, m = theta["W"], theta["b"], X.value.shape[1]
+
+    def patches(numbers: Array) -> Array:
+        return np.moveaxis(_in_squares(layer, numbers, layer.padding), 4, 1).reshape(W.value.shape[1], -1)
+
+    Z = W @ (arranged(X, patches) * patches(np.ones(X.value.shape))) + b  # on the padding X is 0
+    return arranged(Z, lambda numbers: numbers.T.reshape(m, -1).T)
+
+
+def _max_pooling(layer: MaxPooling, X: Node, theta: Nodes, rng: np.random.Generator) -> Node:
+    Y = largest(arranged(X, lambda numbers: _in_squares(layer, numbers)), 0)
+    return arranged(Y, lambda numbers: numbers.reshape(X.value.shape[1], -1).T)
+
+
+def _average_pooling(layer: AveragePooling, X: Node, theta: Nodes, rng: np.random.Generator) -> Node:
+    Y = total(arranged(X, lambda numbers: _in_squares(layer, numbers)), 0) / layer.square.size**2
+    return arranged(Y, lambda numbers: numbers.reshape(X.value.shape[1], -1).T)
+
+
+def _positions(layer: Positions, X: Node, theta: Nodes, rng: np.random.Generator) -> Node:
+    return X + theta["b"]
+
+
+def _attention(layer: Attention, X: Node, theta: Nodes, rng: np.random.Generator) -> Node:
+    width, m = layer.shape[-1], X.value.shape[1]
+    d = width // layer.heads
+    tokens = arranged(X, lambda numbers: numbers.T.reshape(-1, width).T)
+
+    def by_head(k: int) -> Callable[[Array], Array]:
+        return lambda numbers: numbers.reshape(3, layer.heads, d, m, -1)[k].transpose(2, 0, 1, 3)
+
+    QKV = theta["W"] @ tokens + theta["b"]
+    Q, K, V = (arranged(QKV, by_head(k)) for k in range(3))  # (m, heads, d, tokens)
+    scores = arranged(K, lambda numbers: numbers.swapaxes(2, 3)) @ Q / math.sqrt(d)
+    exponentials = exp(scores - scores.value.max(axis=2, keepdims=True))
+    heads = V @ (exponentials / total(exponentials, 2))
+    O = arranged(heads, lambda numbers: numbers.transpose(1, 2, 0, 3).reshape(width, -1))
+    Z = theta["W_O"] @ O + theta["b_O"]
+    return arranged(Z, lambda numbers: numbers.T.reshape(m, -1).T)
+
+
 # What each layer computes in training; a further kind needs its line here, and a function above.
 FORMULAS: dict[type[Layer], Formula] = {
     Affine: _affine,
     ReLU: _relu,
     Tanh: _tanh,
+    GELU: _gelu,
     Sigmoid: _sigmoid,
     Dropout: _dropout,
     Network: _network,
     Residual: _residual,
     BatchNormalization: _batch_normalization,
     LayerNormalization: _layer_normalization,
+    Convolution: _convolution,
+    MaxPooling: _max_pooling,
+    AveragePooling: _average_pooling,
+    Positions: _positions,
+    Attention: _attention,
 }
 
 

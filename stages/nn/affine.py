@@ -31,7 +31,6 @@ class Affine(Layer):
         super().__init__(shape, start)
         self.shape = (units,)
         self.parameters = start.draw(units, math.prod(shape))
-        self._input_shape = shape
         self._X: Array | None = None
         self._Z: Array | None = None
         self._dX: Array | None = None
@@ -65,4 +64,4 @@ class Affine(Layer):
 
     def pictures(self) -> Array | None:
         """Return the weights of each unit, if the input is an image."""
-        return self.parameters["W"].reshape(-1, *self._input_shape) if len(self._input_shape) == 3 else None
+        return self.parameters["W"].reshape(-1, *self.input_shape) if len(self.input_shape) == 3 else None

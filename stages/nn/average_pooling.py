@@ -20,14 +20,18 @@ class AveragePooling(Layer):
         Not used.
     size : int
         Side of the squares, which lie side by side.
+
+    Attributes
+    ----------
+    square : Square
+        With its places.
     """
 
     example = (4, 6, 2), {"size": 2}
 
     def __init__(self, shape: Shape, start: Start, *, size: Count) -> None:
         super().__init__(shape, start)
-        self._square, self.shape = pooled("average_pooling", shape, size)
-        self._input_shape = shape
+        self.square, self.shape = pooled("average_pooling", shape, size)
         self._X: Array | None = None
         self._Y: Array | None = None
         self._dX: Array | None = None
@@ -36,12 +40,12 @@ class AveragePooling(Layer):
         """Return the means Y, of shape (height width channels, m) of the output."""
         self._X = X
         self._Y = reuse_like(self._Y, X, math.prod(self.shape))
-        first, *others = self._square.entries(images_of(X, self._input_shape))
+        first, *others = self.square.entries(images_of(X, self.input_shape))
         means = images_of(self._Y, self.shape)
         means[...] = first
         for entry in others:
             means += entry
-        means /= self._square.size**2
+        means /= self.square.size**2
         return self._Y
 
     def backward(self, dY: Array, add: bool = False, dX: bool = True) -> Array | None:
@@ -50,7 +54,7 @@ class AveragePooling(Layer):
             return None
         assert self._X is not None, "forward comes first"
         self._dX = reuse_like(self._dX, self._X)
-        share = images_of(dY, self.shape) / self._square.size**2
-        for dX_entry in self._square.entries(images_of(self._dX, self._input_shape)):
+        share = images_of(dY, self.shape) / self.square.size**2
+        for dX_entry in self.square.entries(images_of(self._dX, self.input_shape)):
             dX_entry[...] = share
         return self._dX

@@ -18,19 +18,23 @@ class Entrywise(Layer):
         Z -> A; takes `out`.
     function_backward : callable
         (A, dA) -> dZ; takes `out`.
+    backward_from_input : bool
+        Whether `function_backward` takes Z in place of A.
     """
 
     function: ClassVar[Callable[..., Array]]
     function_backward: ClassVar[Callable[..., Array]]
+    backward_from_input: ClassVar[bool] = False
 
     def __init__(self, shape: Shape, start: Start) -> None:
         super().__init__(shape, start)
+        self._Z: Array | None = None
         self._A: Array | None = None
         self._dZ: Array | None = None
 
     def forward(self, Z: Array, rng: np.random.Generator | None = None) -> Array:
         """Return the activations A, of the shape of Z."""
-        self._A = reuse_like(self._A, Z)
+        self._Z, self._A = Z, reuse_like(self._A, Z)
         return type(self).function(Z, out=self._A)
 
     def backward(self, dA: Array, add: bool = False, dX: bool = True) -> Array | None:
@@ -38,4 +42,5 @@ class Entrywise(Layer):
         if not dX:
             return None
         self._dZ = reuse_like(self._dZ, dA)
-        return type(self).function_backward(self._A, dA, out=self._dZ)
+        kept = self._Z if self.backward_from_input else self._A
+        return type(self).function_backward(kept, dA, out=self._dZ)

@@ -107,6 +107,8 @@ class Layer(ABC):
 
     Attributes
     ----------
+    input_shape : tuple of int
+        Of an example of its input.
     shape : tuple of int
         Of an example of its output; that of the input unless a layer sets another.
     parameters : dict of str to ndarray
@@ -126,7 +128,7 @@ class Layer(ABC):
     example: ClassVar[tuple[Shape, dict[str, Any]]] = (6,), {}
 
     def __init__(self, shape: Shape, start: Start) -> None:
-        self.shape = shape
+        self.input_shape = self.shape = shape
         self.parameters: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
 

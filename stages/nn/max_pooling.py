@@ -24,14 +24,18 @@ class MaxPooling(Layer):
         Side of the squares.
     stride : int, optional
         Entries from one square to the next; the side if it is left out.
+
+    Attributes
+    ----------
+    square : Square
+        With its places.
     """
 
     example = (4, 6, 2), {"size": 2}
 
     def __init__(self, shape: Shape, start: Start, *, size: Count, stride: Count | None = None) -> None:
         super().__init__(shape, start)
-        self._square, self.shape = pooled("max_pooling", shape, size, stride)
-        self._input_shape = shape
+        self.square, self.shape = pooled("max_pooling", shape, size, stride)
         self._X: Array | None = None
         self._Y: Array | None = None
         self._dX: Array | None = None
@@ -40,7 +44,7 @@ class MaxPooling(Layer):
         """Return the maxima Y, of shape (height width channels, m) of the output."""
         self._X = X
         self._Y = reuse_like(self._Y, X, math.prod(self.shape))
-        first, *others = self._square.entries(images_of(X, self._input_shape))
+        first, *others = self.square.entries(images_of(X, self.input_shape))
         maxima = images_of(self._Y, self.shape)
         maxima[...] = first
         for entry in others:
@@ -60,8 +64,8 @@ class MaxPooling(Layer):
         self._dX[...] = 0
         maxima, by_output = images_of(self._Y, self.shape), images_of(dY, self.shape)
         waiting = np.ones_like(maxima, bool)
-        images, by_input = (images_of(array, self._input_shape) for array in (self._X, self._dX))
-        for entry, dX_entry in zip(self._square.entries(images), self._square.entries(by_input), strict=True):
+        images, by_input = (images_of(array, self.input_shape) for array in (self._X, self._dX))
+        for entry, dX_entry in zip(self.square.entries(images), self.square.entries(by_input), strict=True):
             mask = (entry == maxima) & waiting
             dX_entry[...] += mask * by_output
             waiting ^= mask
@@ -71,5 +75,5 @@ class MaxPooling(Layer):
         """Return which entry of each square was the maximum, counted row by row."""
         assert self._X is not None, "forward comes first"
         assert self._Y is not None
-        maxima, images = images_of(self._Y, self.shape), images_of(self._X, self._input_shape)
-        return [np.argmax([entry == maxima for entry in self._square.entries(images)], axis=0)]
+        maxima, images = images_of(self._Y, self.shape), images_of(self._X, self.input_shape)
+        return [np.argmax([entry == maxima for entry in self.square.entries(images)], axis=0)]

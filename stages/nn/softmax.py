@@ -13,31 +13,35 @@ def softmax(Z: Array, out: Array | None = None) -> Array:
 
     Parameters
     ----------
-    Z : ndarray of shape (classes, m)
-        Logits.
-    out : ndarray of shape (classes, m), optional
+    Z : ndarray of shape (..., classes, m)
+        Logits; of a stack of matrices the columns of each.
+    out : ndarray of the shape of Z, optional
         Where to write the result; it may be Z itself.
 
     Returns
     -------
-    ndarray of shape (classes, m)
+    ndarray of the shape of Z
         Probabilities; each column sums to 1.
     """
-    A: Array = np.subtract(Z, Z.max(axis=0), out=out)
+    A: Array = np.subtract(Z, Z.max(axis=-2, keepdims=True), out=out)
     np.exp(A, out=A)
-    A /= A.sum(axis=0)
+    A /= A.sum(axis=-2, keepdims=True)
     return A
 
 
-def softmax_backward(A: Array, dA: Array) -> Array:
+def softmax_backward(A: Array, dA: Array, out: Array | None = None) -> Array:
     """Return dZ = (diag(a) - a aᵀ) da for each column, of the shape of A, without forming the Jacobian.
 
     Parameters
     ----------
-    A : ndarray of shape (classes, m)
+    A : ndarray of shape (..., classes, m)
         Probabilities, from `softmax`.
-    dA : ndarray of shape (classes, m)
+    dA : ndarray of the shape of A
         Gradient of the loss by A.
+    out : ndarray of the shape of A, optional
+        Where to write the result; neither A nor dA.
     """
-    dZ: Array = A * (dA - (A * dA).sum(axis=0))
+    dZ: Array = np.multiply(A, dA, out=out)
+    np.subtract(dA, dZ.sum(axis=-2, keepdims=True), out=dZ)
+    dZ *= A
     return dZ

@@ -12,6 +12,7 @@ from autograd import grad
 
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
+from stages.nn.attention import Attention
 from stages.nn.average_pooling import AveragePooling
 from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.convolution import Convolution
@@ -25,12 +26,14 @@ from stages.nn.layer_normalization import LayerNormalization
 from stages.nn.layer_table import LAYERS
 from stages.nn.max_pooling import MaxPooling
 from stages.nn.normalization import Normalization
+from stages.nn.positions import Positions
 from stages.nn.residual import Residual
 from stages.nn.softmax import softmax, softmax_backward
 from tests.networks import affine, build, by_input
 
 PLAIN: dict[str | None, Callable[[Any], Any]] = {
     "relu": lambda Z: anp.maximum(Z, 0),
+    "gelu": lambda Z: Z * (1 + anp.tanh(math.sqrt(2 / math.pi) * (Z + 0.044715 * Z**3))) / 2,
     "tanh": anp.tanh,
     "sigmoid": lambda Z: 1 / (1 + anp.exp(-Z)),
     None: lambda Z: Z,
@@ -162,6 +165,42 @@ def test_normalizations(kind: type[Normalization], axis: int, shape: Shape, rng:
     close(layer.backward(dZ), dX)
     close(layer.gradients["gamma"], dgamma)
     close(layer.gradients["beta"], dbeta)
+
+
+def test_positions(rng: np.random.Generator) -> None:
+    X, dZ = rng.normal(size=(2, 12, 5))
+    layer = Positions((3, 4), Start(rng, dtype=np.float64))
+    db, dX = grad(lambda theta: anp.sum(dZ * (theta[1] + theta[0])))((layer.parameters["b"], X))
+    layer.forward(X)
+    close(layer.backward(dZ), dX)
+    close(layer.gradients["b"], db)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 6])
+def test_attention(heads: int, rng: np.random.Generator) -> None:
+    tokens, width = 5, 6
+    X, dZ = rng.normal(size=(2, tokens * width, 4))
+    layer = Attention((tokens, width), Start(rng, Uniform(-1, 1), np.float64), heads=heads)
+
+    def plain(theta: Any) -> Any:
+        W, b, W_O, b_O, X = theta
+        Z = 0
+        for k in range(4):  # example by example, a column a token
+            QKV = anp.dot(W, anp.reshape(X[:, k], (tokens, width)).T) + b
+            Q, K, V = (anp.reshape(QKV, (3, heads, width // heads, tokens))[i] for i in range(3))
+            outputs = []
+            for head in range(heads):
+                exponentials = anp.exp(anp.dot(K[head].T, Q[head]) / math.sqrt(width // heads))
+                outputs.append(anp.dot(V[head], exponentials / anp.sum(exponentials, axis=0)))
+            of_example = anp.dot(W_O, anp.concatenate(outputs)) + b_O
+            Z = Z + anp.sum(dZ[:, k].reshape(tokens, width).T * of_example)
+        return Z
+
+    *expected, dX = grad(plain)((*layer.parameters.values(), X))
+    layer.forward(X)
+    np.testing.assert_allclose(by_input(layer, dZ), dX, rtol=1e-10, atol=1e-13)
+    for ours, theirs in zip(layer.gradients.values(), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
 
 
 def test_residual(rng: np.random.Generator) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
+from stages.nn.attention import Attention
 from stages.nn.average_pooling import AveragePooling
 from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.batches import epoch_batches
@@ -16,6 +17,7 @@ from stages.nn.convolution import Convolution
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.dropout import Dropout
 from stages.nn.entrywise import Entrywise
+from stages.nn.gelu import GELU
 from stages.nn.images import images_of
 from stages.nn.initializers import Uniform
 from stages.nn.layer import Maker, Shape, Start
@@ -24,6 +26,7 @@ from stages.nn.layer_table import LAYERS
 from stages.nn.max_pooling import MaxPooling
 from stages.nn.network import Network
 from stages.nn.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, Nesterov, Optimizer, RMSProp
+from stages.nn.positions import Positions
 from stages.nn.relu import ReLU
 from stages.nn.residual import Residual
 from stages.nn.schedules import SCHEDULES, Constant, Cosine, Schedule, Steps
@@ -235,6 +238,54 @@ def test_layer_normalization(shape: Shape, rng: np.random.Generator) -> None:
     close(layer.gradients["beta"][:, 0], beta)
 
 
+def test_gelu(rng: np.random.Generator) -> None:
+    Z, dA = 3 * rng.normal(size=(2, 4, 5))
+    layer, Zt = GELU((4,), Start(rng)), leaf(Z)
+    A = functional.gelu(Zt, approximate="tanh")
+    np.testing.assert_allclose(layer.forward(Z), A.detach().numpy(), rtol=1e-13, atol=1e-15)
+    A.backward(torch.tensor(dA))
+    close(layer.backward(dA), Zt)
+
+
+def test_positions(rng: np.random.Generator) -> None:
+    X, dZ = rng.normal(size=(2, 12, 5))
+    layer = Positions((3, 4), Start(rng, dtype=np.float64))
+    layer.parameters["b"][...] = rng.normal(size=(12, 1))
+    Xt, bt = leaf(X), leaf(layer.parameters["b"])
+    Z = Xt + bt
+    np.testing.assert_array_equal(layer.forward(X), Z.detach().numpy())
+    Z.backward(torch.tensor(dZ))
+    close(layer.backward(dZ), Xt)
+    close(layer.gradients["b"], bt)
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (2, 3, 6)])
+@pytest.mark.parametrize("heads", [1, 2, 6])
+def test_attention(shape: Shape, heads: int, rng: np.random.Generator) -> None:
+    tokens, width = int(np.prod(shape[:-1])), shape[-1]
+    X, dZ = rng.normal(size=(2, tokens * width, 4))
+    layer = Attention(shape, Start(rng, Uniform(-1, 1), np.float64), heads=heads)
+    theirs = torch.nn.MultiheadAttention(width, heads, batch_first=True, dtype=torch.float64)
+    W, b, W_O, b_O = (torch.tensor(theta) for theta in layer.parameters.values())
+    theirs.in_proj_weight.data, theirs.in_proj_bias.data = W, b[:, 0]
+    theirs.out_proj.weight.data, theirs.out_proj.bias.data = W_O, b_O[:, 0]
+    Xt = leaf(X.T.reshape(-1, tokens, width))
+    Z, weights = theirs(Xt, Xt, Xt, average_attn_weights=False)
+    np.testing.assert_allclose(layer.forward(X), Z.detach().numpy().reshape(4, -1).T, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(layer.weights(), weights.detach().numpy(), rtol=1e-12)
+    Z.backward(torch.tensor(dZ.T.reshape(-1, tokens, width)))
+    dX = layer.backward(dZ)
+    assert dX is not None
+    for ours, tensor in (
+        (dX.T.reshape(-1, tokens, width), Xt),
+        (layer.gradients["W"], theirs.in_proj_weight),
+        (layer.gradients["b"][:, 0], theirs.in_proj_bias),
+        (layer.gradients["W_O"], theirs.out_proj.weight),
+        (layer.gradients["b_O"][:, 0], theirs.out_proj.bias),
+    ):
+        np.testing.assert_allclose(ours, tensor.grad.numpy(), rtol=1e-10, atol=1e-13)
+
+
 def test_residual(rng: np.random.Generator) -> None:
     X, dZ = rng.normal(size=(2, 4, 5))
     layers: list[Maker] = [partial(Affine, units=3), LAYERS["tanh"], partial(Affine, units=4)]
@@ -431,6 +482,72 @@ def test_a_run_of_a_convolutional_network(rng: np.random.Generator) -> None:
         optimizer.step()
     list(fit(Trainer(network, PAIRS["adam"][0], RATE, Constant(), UPDATES), X, y, None, np.random.default_rng(0)))
     assert_follows(network, start, [tensor.detach().numpy() for tensor in theta])
+
+
+def assert_a_run_follows(network: Network, their_logits: Callable[[dict[str, Any], Any], Any]) -> None:
+    """Check 50 updates of Adam with weight decay from full batches; PyTorch's logits are (examples, classes)."""
+    rng = np.random.default_rng(1)
+    X = np.asfortranarray(rng.normal(size=(int(np.prod(network.input_shape)), EXAMPLES)))
+    y = rng.integers(CLASSES, size=EXAMPLES)
+    start = {name: array.copy() for name, array in network.parameters.items()}
+    theta = {name: leaf(array) for name, array in network.parameters.items()}
+    decayed = [theta.pop(name) for name in network.decayed]
+    optimizer = PAIRS["adam"][1]([{"params": decayed, "weight_decay": 0.1}, {"params": theta.values()}])
+    theta |= dict(zip(network.decayed, decayed, strict=True))
+    for _ in range(UPDATES):
+        optimizer.zero_grad()
+        images = torch.tensor(X.T.reshape(-1, *network.input_shape))
+        functional.cross_entropy(their_logits(theta, images), torch.tensor(y)).backward()
+        optimizer.step()
+    list(fit(Trainer(network, PAIRS["adam"][0], RATE, Constant(), UPDATES, 0.1), X, y, None, np.random.default_rng(0)))
+    assert_follows(network, start, [theta[name].detach().numpy() for name in start])
+
+
+def test_a_run_of_a_convolutional_network_with_batch_normalization(rng: np.random.Generator) -> None:
+    layers: list[Maker] = [partial(Convolution, filters=4, size=3), ReLU, partial(MaxPooling, size=2)]
+    layers += [BatchNormalization, partial(Affine, units=CLASSES)]
+
+    def their_logits(theta: dict[str, Any], images: Any) -> Any:
+        A = functional.conv2d(images.permute(0, 3, 1, 2), theta["0.W"].reshape(4, 1, 3, 3), theta["0.b"][:, 0])
+        A = functional.max_pool2d(torch.relu(A), 2)
+        A = functional.batch_norm(A, None, None, theta["3.gamma"][:, 0], theta["3.beta"][:, 0], training=True)
+        return functional.linear(A.permute(0, 2, 3, 1).flatten(1), theta["4.W"], theta["4.b"][:, 0])
+
+    assert_a_run_follows(Network((8, 8, 1), Start(rng, Uniform(-0.5, 0.5), np.float64), layers=layers), their_logits)
+
+
+def test_a_run_of_a_transformer(rng: np.random.Generator) -> None:
+    width, heads = 6, 2
+    perceptron: list[Maker] = [partial(Convolution, filters=9, size=1), GELU, partial(Convolution, filters=6, size=1)]
+    block: list[Maker] = [
+        partial(Residual, layers=[LayerNormalization, partial(Attention, heads=heads)]),
+        partial(Residual, layers=[LayerNormalization, *perceptron]),
+    ]
+    layers: list[Maker] = [partial(Convolution, filters=width, size=2, stride=2), Positions, *block, *block]
+    layers += [LayerNormalization, partial(AveragePooling, size=3), partial(Affine, units=CLASSES)]
+
+    def their_logits(theta: dict[str, Any], images: Any) -> Any:
+        def normalized(A: Any, name: str) -> Any:
+            scale, shift = (theta[f"{name}.{each}"][:, 0] for each in ("gamma", "beta"))
+            return functional.layer_norm(A, (width,), scale, shift)
+
+        def linear(A: Any, name: str, of: str = "") -> Any:
+            return functional.linear(A, theta[f"{name}.W{of}"], theta[f"{name}.b{of}"][:, 0])
+
+        A = images.reshape(-1, 3, 2, 3, 2).permute(0, 1, 3, 2, 4).reshape(-1, 9, 4)  # the patches
+        A = linear(A, "0") + theta["1.b"].reshape(9, width)
+        for k in (2, 4):
+            Q, K, V = (
+                each.reshape(-1, 9, heads, width // heads).transpose(1, 2)
+                for each in linear(normalized(A, f"{k}.0"), f"{k}.1").split(width, -1)
+            )
+            O = functional.scaled_dot_product_attention(Q, K, V).transpose(1, 2).flatten(2)
+            A = A + linear(O, f"{k}.1", "_O")
+            hidden = functional.gelu(linear(normalized(A, f"{k + 1}.0"), f"{k + 1}.1"), approximate="tanh")
+            A = A + linear(hidden, f"{k + 1}.3")
+        return linear(normalized(A, "6").mean(1), "8")
+
+    assert_a_run_follows(Network((6, 6, 1), Start(rng, Uniform(-0.5, 0.5), np.float64), layers=layers), their_logits)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(RMSProp(), "RMSprop"), (Adam(), "Adam")])

@@ -25,6 +25,7 @@ CASES = [
     ((5, 4, 1), 2, 3, 1, 0),
     ((5, 4, 2), 3, 2, 1, 0),
     ((4, 6, 3), 2, 1, 1, 0),
+    ((4, 6, 3), 2, 1, 2, 0),
     ((3, 5, 2), 2, 3, 1, 2),
     ((7, 6, 2), 3, 3, 2, 0),
     ((6, 7, 1), 2, 2, 3, 1),
@@ -89,6 +90,16 @@ def test_by_hand() -> None:
     np.testing.assert_array_equal(dX[:, 0], [1, 2, 0, 3, 14, 20, 0, 30, 40])
     np.testing.assert_array_equal(layer.gradients["W"], [[40, 51, 73, 84]])
     np.testing.assert_array_equal(layer.gradients["b"], [[11]])
+
+
+def test_of_the_size_1_it_copies_nothing() -> None:
+    layer, X, dZ = made((4, 6, 3), 2, 1, 1, 0)
+    X.flags.writeable = dZ.flags.writeable = False
+    layer.forward(X)
+    dX = by_input(layer, dZ)
+    held = [array for array in vars(layer).values() if isinstance(array, np.ndarray)]
+    assert [np.shares_memory(array, X) for array in held].count(True) == 1
+    assert sum(array.size for array in held) == X.size + dZ.size + dX.size + layer.gradients["W"].size
 
 
 def test_of_the_size_of_the_image_it_is_the_affine_layer() -> None:

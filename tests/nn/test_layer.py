@@ -26,7 +26,7 @@ class Plain(Layer):
 
 def test_a_layer_that_says_nothing_keeps_the_shape_and_has_nothing_to_learn() -> None:
     layer = Plain((2, 3), Start(np.random.default_rng(0)))
-    assert layer.shape == (2, 3)
+    assert layer.shape == layer.input_shape == (2, 3)
     assert layer.parameters == layer.state == layer.gradients == layer.kept == {}
     assert list(layer.decayed) == layer.branches() == []
     assert layer.pictures() is None

@@ -41,6 +41,14 @@ def test_logits_at_the_limits_of_the_dtype(dtype: type[np.floating]) -> None:
     np.testing.assert_allclose(A, [[1, 1 / 3, 1 / 2], [0, 1 / 3, 0], [0, 1 / 3, 1 / 2]], rtol=1e-6)
 
 
+def test_of_a_stack_it_is_that_of_each_matrix() -> None:
+    Z, dA = np.random.default_rng(0).normal(size=(2, 3, 2, 4, 5))
+    A, dZ = softmax(Z), softmax_backward(softmax(Z), dA)
+    for index in np.ndindex(3, 2):
+        np.testing.assert_array_equal(A[index], softmax(Z[index]))
+        np.testing.assert_array_equal(dZ[index], softmax_backward(A[index], dA[index]))
+
+
 def test_columns_far_apart_do_not_disturb_one_another() -> None:
     near = np.log([[1.0], [3.0]])
     A = softmax(np.hstack([near + 1e4, near - 1e4, near]))
@@ -81,3 +89,11 @@ def test_writes_over_its_logits_when_asked_to() -> None:
     Z = np.log([[1.0], [3.0]])
     assert softmax(Z, out=Z) is Z
     np.testing.assert_allclose(Z, [[1 / 4], [3 / 4]], rtol=1e-15)
+
+
+def test_backward_writes_where_it_is_asked_to() -> None:
+    A, dA = softmax(np.array([[1.0, 2.0], [3.0, 5.0]])), np.array([[1.0, 0.0], [0.5, 2.0]])
+    out = np.full_like(A, np.nan)
+    expected = softmax_backward(A, dA)
+    assert softmax_backward(A, dA, out=out) is out
+    np.testing.assert_array_equal(out, expected)

@@ -16,6 +16,7 @@ from stages.nn.layer import Layer, Maker, Start
 from stages.nn.layer_table import LAYERS
 from stages.nn.max_pooling import MaxPooling
 from stages.nn.network import Network
+from stages.nn.positions import Positions
 from stages.shared.errors import UserError, run
 from stages.shared.parameters import load
 from tools import check_reverse_mode
@@ -37,20 +38,19 @@ def test_the_gradients_of_every_network_of_params_yaml_are_the_same(name: str) -
 
 
 def network_with(kind: type[Layer], shape: tuple[int, ...], options: dict[str, Any]) -> Network:
-    layers: list[Maker] = [partial(kind, **options), partial(Affine, units=4)]
-    if len(shape) == 1:
-        layers.insert(0, partial(Affine, units=shape[0]))
+    before: Maker = partial(Affine, units=shape[0]) if len(shape) == 1 else Positions  # so that dX is asked for
+    layers: list[Maker] = [before, partial(kind, **options), partial(Affine, units=4)]
     return Network(shape, Start(np.random.default_rng(0), Uniform(-1, 1), np.float64), layers=layers)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in LAYERS.values() if kind in FORMULAS], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", LAYERS.values(), ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("image", [False, True])
 def test_the_gradients_of_a_network_with_each_layer_are_the_same(kind: type[Layer], image: bool) -> None:
     shape, options = kind.example
     if image and kind.__name__ == "Residual":
         options = {"layers": [LAYERS["batch_normalization"], LAYERS["tanh"]]}
     if image:
-        shape = (3, 2, 4)
+        shape = (4, 2, 4)
     network = network_with(kind, shape, options)
     rng = np.random.default_rng(1)
     for theta in network.parameters.values():
@@ -84,7 +84,8 @@ def test_a_wrong_gradient_is_found_and_the_model_named(
     assert "DIFFERENT" in capsys.readouterr().out
 
 
-def test_an_unknown_model_and_a_layer_without_a_formula_are_named() -> None:
+def test_an_unknown_model_and_a_layer_without_a_formula_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(FORMULAS, LAYERS["max_pooling"])
     with pytest.raises(UserError, match=r"models has no 'none'"):
         check_reverse_mode.report(["none"])
     network = network_with(MaxPooling, (4, 4, 1), {"size": 2})
