@@ -1,14 +1,16 @@
-"""Contestants that train networks of images with Adam: a convolutional network.
+"""Contestants that train networks of images with Adam: a convolutional network and a transformer.
 
 As in `benchmarks.contestants`, all train the same network on the same examples from the same start, each by its own
-means and in the form that is the fastest of those tried. `layer_sizes` of a work are the features, the filters of two
-convolutions of 5 x 5, each with ReLU and max-pooling of 2, the units of an affine layer with ReLU and dropout, and the
-classes.
+means and in the form that is the fastest of those tried. `layer_sizes` of a work begin with the features and end with
+the classes. Between them a convolutional network has the filters of two convolutions of 5 x 5, each with ReLU and
+max-pooling of 2, and the units of an affine layer with ReLU and dropout; a transformer has the width of a token and the
+units of the perceptrons in its two blocks.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,9 @@ from threadpoolctl import ThreadpoolController
 
 from benchmarks.contestants import THREADS, Contestant, Images, Labels, Logits, Train, Work
 
-SIZE, DROPOUT, EPSILON, BETAS = 5, 0.3, 1e-8, (0.9, 0.999)
+SIZE, DROPOUT = 5, 0.3  # of the convolutional network
+PATCH, HEADS, BLOCKS = 4, 4, 2  # of the transformer
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam
 TOGETHER = 1_000  # examples whose logits are computed together
 
 
@@ -255,9 +259,111 @@ def convolutional_mygrad(work: Work, X: Images, y: Labels) -> tuple[Train, Logit
     return train, in_blocks(predict)
 
 
+def transformer_network(work: Work) -> Any:
+    """Return the transformer of this project, as it is before the first update."""
+    from stages.nn.affine import Affine
+    from stages.nn.attention import Attention
+    from stages.nn.average_pooling import AveragePooling
+    from stages.nn.convolution import Convolution
+    from stages.nn.layer import Maker, Start
+    from stages.nn.layer_normalization import LayerNormalization
+    from stages.nn.network import Network
+    from stages.nn.positions import Positions
+    from stages.nn.relu import ReLU
+    from stages.nn.residual import Residual
+
+    features, width, units, classes = work.layer_sizes
+    side = math.isqrt(features)
+    perceptron: list[Maker] = [
+        *(partial(Convolution, filters=units, size=1), ReLU, partial(Convolution, filters=width, size=1)),
+    ]
+    block: list[Maker] = [
+        partial(Residual, layers=[LayerNormalization, partial(Attention, heads=HEADS)]),
+        partial(Residual, layers=[LayerNormalization, *perceptron]),
+    ]
+    layers: list[Maker] = [partial(Convolution, filters=width, size=PATCH, stride=PATCH), Positions, *block * BLOCKS]
+    layers += [LayerNormalization, partial(AveragePooling, size=side // PATCH), partial(Affine, units=classes)]
+    return Network((side, side, 1), Start(np.random.default_rng(0)), layers=layers)
+
+
+def transformer_at_start(work: Work) -> dict[str, Images]:
+    """Return the parameters before the first update, by their names in the network of this project; vectors as such."""
+    parameters = transformer_network(work).parameters
+    return {name: theta[:, 0] if theta.shape[1] == 1 else theta for name, theta in parameters.items()}
+
+
+def transformer_logits(of: Any, theta: Any, A: Any) -> Any:
+    """Return the logits of images as rows, in operations of an engine: linear, normalized, attention and relu."""
+    places = math.isqrt(A.shape[1]) // PATCH
+    A = A.reshape(-1, places, PATCH, places, PATCH).swapaxes(2, 3).reshape(-1, places**2, PATCH**2)
+    A = of.linear(A, theta["0.W"], theta["0.b"])
+    A = A + theta["1.b"].reshape(A.shape[1:])
+    last = 2 + 2 * BLOCKS
+    for k in range(2, last, 2):
+        B = of.normalized(A, theta[f"{k}.0.gamma"], theta[f"{k}.0.beta"])
+        QKV = of.linear(B, theta[f"{k}.1.W"], theta[f"{k}.1.b"]).reshape(*A.shape[:2], 3, HEADS, -1)
+        O = of.attention(*(QKV[:, :, i].swapaxes(1, 2) for i in range(3))).swapaxes(1, 2).reshape(A.shape)
+        A = A + of.linear(O, theta[f"{k}.1.W_O"], theta[f"{k}.1.b_O"])
+        B = of.normalized(A, theta[f"{k + 1}.0.gamma"], theta[f"{k + 1}.0.beta"])
+        hidden = of.relu(of.linear(B, theta[f"{k + 1}.1.W"], theta[f"{k + 1}.1.b"]))
+        A = A + of.linear(hidden, theta[f"{k + 1}.3.W"], theta[f"{k + 1}.3.b"])
+    B = of.normalized(A, theta[f"{last}.gamma"], theta[f"{last}.beta"]).mean(1)
+    return of.linear(B, theta[f"{last + 2}.W"], theta[f"{last + 2}.b"])
+
+
+def transformer_pytorch(work: Work, X: Images, y: Labels) -> tuple[Train, Logits]:
+    """PyTorch, with its fused layer normalization and attention."""
+    import torch
+    from torch.nn import functional
+
+    of = SimpleNamespace(
+        linear=functional.linear,
+        normalized=lambda A, gamma, beta: functional.layer_norm(A, gamma.shape, gamma, beta),
+        attention=functional.scaled_dot_product_attention,
+        relu=torch.relu,
+    )
+    theta = {
+        name: torch.nn.Parameter(torch.from_numpy(value.copy())) for name, value in transformer_at_start(work).items()
+    }
+
+    class Transformer(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.theta = torch.nn.ParameterList(theta.values())
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = transformer_logits(of, theta, rows)
+            return logits
+
+    return in_torch(work, X, y, Transformer())
+
+
+def transformer_jax(work: Work, X: Images, y: Labels) -> tuple[Train, Logits]:
+    """JAX, which fuses what is between the products."""
+    import jax
+    import jax.numpy as jnp
+
+    def normalized(A: Any, gamma: Any, beta: Any) -> Any:
+        A = A - A.mean(-1, keepdims=True)
+        return gamma * A / jnp.sqrt((A**2).mean(-1, keepdims=True) + 1e-5) + beta
+
+    def attention(Q: Any, K: Any, V: Any) -> Any:
+        return jax.nn.softmax(Q @ K.swapaxes(2, 3) / math.sqrt(Q.shape[3])) @ V
+
+    of = SimpleNamespace(
+        linear=lambda A, W, b: A @ W.T + b, normalized=normalized, attention=attention, relu=jax.nn.relu
+    )
+    return in_jax(work, X, y, transformer_at_start(work), lambda theta, A, key: transformer_logits(of, theta, A))
+
+
 CONVOLUTION: dict[str, Contestant] = {
     "ours": partial(ours, build=convolutional_network),
     "PyTorch": convolutional_pytorch,
     "JAX jit": convolutional_jax,
     "mygrad": convolutional_mygrad,
+}
+TRANSFORMER: dict[str, Contestant] = {
+    "ours": partial(ours, build=transformer_network),
+    "PyTorch": transformer_pytorch,
+    "JAX jit": transformer_jax,
 }

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from tqdm import tqdm
 
 from benchmarks.contestants import BARE, CONTESTANTS, THREADS, Contestant, Work
-from benchmarks.image_networks import CONVOLUTION
+from benchmarks.image_networks import CONVOLUTION, TRANSFORMER
 from reviewing.recording import processor
 from stages.nn.cross_entropy import cross_entropy
 from stages.shared import splits
@@ -44,6 +44,10 @@ CAMPAIGN: list[tuple[Work, str, Mapping[str, Contestant]]] = [
     (Work("mini-batch 32, 784-128-10, 60,000 images", (784, 128, 10), 32, blas_threads=1), "standard", CONTESTANTS),
     (Work("mini-batch 128, 784-512-10, 60,000 images", (784, 512, 10), 128), "standard", CONTESTANTS),
     (CONVOLUTIONAL, "standard", CONVOLUTION),
+    (
+        replace(CONVOLUTIONAL, name="mini-batch 128, transformer, 6,400 images", layer_sizes=(784, 64, 128, 10)),
+        *("standard", TRANSFORMER),
+    ),
 ]
 COLD_STARTS: list[tuple[Work, Sequence[float], Mapping[str, Contestant]]] = [
     (Work("mini-batch 32, 784-128-10, from a cold start", (784, 128, 10), 32), (0.94, 0.97), LEARNERS),

@@ -1,5 +1,6 @@
 """Each contestant that trains images learns, from the start and in the steps of its work."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,17 @@ from stages.nn.training import Trainer
 
 PACKAGES = {"PyTorch": "torch", "JAX jit": "jax", "mygrad": "mygrad"}
 CONVOLUTIONAL = Work("", (256, 3, 4, 16, 10), 20, learning_rate=0.01, parts=2, blas_threads=1)
+TRANSFORMER = Work("", (256, 12, 16, 10), 20, learning_rate=0.01, parts=2, blas_threads=1)
 EVERY = [
-    pytest.param(CONVOLUTIONAL, name, contestant, id=f"convolution-{name}")
-    for name, contestant in image_networks.CONVOLUTION.items()
+    pytest.param(work, name, contestants, id=f"{kind}-{name}")
+    for kind, work, contestants in (
+        ("convolution", CONVOLUTIONAL, image_networks.CONVOLUTION),
+        ("transformer", TRANSFORMER, image_networks.TRANSFORMER),
+    )
+    for name in contestants
 ]
-every_contestant = pytest.mark.parametrize(("work", "name", "contestant"), EVERY)
+every_contestant = pytest.mark.parametrize(("work", "name", "contestants"), EVERY)
+Contestants = Mapping[str, Contestant]
 M = 40
 
 
@@ -30,17 +37,17 @@ def examples() -> tuple[Images, Labels]:
     return X, y
 
 
-def started(work: Work, name: str, contestant: Contestant) -> tuple[Any, Any, Images, Labels]:
+def started(work: Work, name: str, contestants: Contestants) -> tuple[Any, Any, Images, Labels]:
     """Return how a contestant trains and predicts, and the examples that it has."""
     if name in PACKAGES:
         pytest.importorskip(PACKAGES[name], reason="`make test-engines` installs the peers")
     X, y = examples()
-    return *contestant(work, X, y), X, y
+    return *contestants[name](work, X, y), X, y
 
 
 @every_contestant
-def test_it_learns(work: Work, name: str, contestant: Contestant) -> None:
-    train, logits, X, y = started(work, name, contestant)
+def test_it_learns(work: Work, name: str, contestants: Contestants) -> None:
+    train, logits, X, y = started(work, name, contestants)
     assert (logits(X).argmax(axis=0) == y).mean() < 0.5
     for _ in range(60):
         train()
@@ -50,12 +57,12 @@ def test_it_learns(work: Work, name: str, contestant: Contestant) -> None:
 
 @every_contestant
 def test_all_start_from_the_same_and_make_the_same_of_it(
-    work: Work, name: str, contestant: Contestant, monkeypatch: pytest.MonkeyPatch
+    work: Work, name: str, contestants: Contestants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_networks, "DROPOUT", 0.0)
     whole = Work("", work.layer_sizes, M, work.learning_rate)  # a round is then an update, without chance
-    train, logits, X, y = started(whole, name, contestant)
-    reference, expected = image_networks.CONVOLUTION["ours"](whole, X, y)
+    train, logits, X, y = started(whole, name, contestants)
+    reference, expected = contestants["ours"](whole, X, y)
     np.testing.assert_allclose(logits(X), expected(X), atol=1e-5)
     before = expected(X).copy()
     for _ in range(3):
