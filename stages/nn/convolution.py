@@ -145,6 +145,12 @@ class Convolution(Layer):
         return columns_of(self._inner(images))
 
     @property
+    def footprint(self) -> int:
+        """The numbers of the patches and of the output."""
+        places, patch = self.square.height * self.square.width, self.parameters["W"].shape[1]
+        return super().footprint + (0 if self._of_pixels else places * patch)
+
+    @property
     def _of_pixels(self) -> bool:
         return self.square.size == self.square.stride == 1
 

@@ -59,6 +59,11 @@ class Network(Layer):
         """The gradients of the layers, by the names of their parameters."""
         return self._by_index("gradients")
 
+    @property
+    def footprint(self) -> int:
+        """What all its layers keep of a column."""
+        return sum(layer.footprint for layer in self.layers)
+
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move the parameters and gradients of the layers into these arrays, one layer after the other."""
         stop = 0
