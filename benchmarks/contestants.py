@@ -28,6 +28,7 @@ Logits = Callable[[Images], NDArray[np.floating[Any]]]
 class Work:
     """What is trained; batch_size None takes all examples, and a round is then so many updates, else an epoch.
 
+    The examples are the first so many of the training images, all if `images` is None.
     Ours takes a batch in so many parts, each in a thread of its own as long as there are threads, with so many threads
     of the BLAS library in its products.
     """
@@ -39,6 +40,7 @@ class Work:
     updates: int = 5
     parts: int = 1
     blas_threads: int = THREADS
+    images: int | None = None
 
     def start(self) -> list[tuple[Images, Images]]:
         """Return W of shape (units, inputs) and b of shape (units, 1) of each layer, before the first update."""

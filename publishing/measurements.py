@@ -170,7 +170,7 @@ class Benchmarks(Read):
     warning: str | None
     rounds: int
     works: list[Work]
-    cold_start: ColdStart
+    cold_starts: list[ColdStart]
 
 
 class Goals(Read, RootModel[dict[str, dict[str, float]]]):

@@ -243,20 +243,22 @@ def processors() -> str:
     return table(head, rows, "---", "--:")
 
 
-def cold_start() -> str:
-    """Return the table of the seconds from starting Python to each accuracy."""
+def cold_starts() -> str:
+    """Return for each work the table of the seconds from starting Python to each accuracy."""
     if not Benchmarks.PATH.exists():
         return not_there(Benchmarks)
-    cold = Benchmarks.load().cold_start
-    rows = [
-        [
-            escaped(name),
-            *("not within the limit" if s is None else words.spread(s, 1) for s in map(seconds.get, cold.targets)),
+    parts = []
+    for cold in Benchmarks.load().cold_starts:
+        rows = [
+            [
+                escaped(name),
+                *("not within the limit" if s is None else words.spread(s, 1) for s in map(seconds.get, cold.targets)),
+            ]
+            for name, seconds in cold.seconds.items()
         ]
-        for name, seconds in cold.seconds.items()
-    ]
-    head = ["Contestant", *(f"Seconds to {target.replace('%', ' %')}" for target in cold.targets)]
-    return f"The work: {escaped(cold.work)}.\n\n{table(head, rows, '---', '--:')}"
+        head = ["Contestant", *(f"Seconds to {target.replace('%', ' %')}" for target in cold.targets)]
+        parts.append(f"The work: {escaped(cold.work)}.\n\n{table(head, rows, '---', '--:')}")
+    return "\n\n".join(parts)
 
 
 def large_data() -> str:

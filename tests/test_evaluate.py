@@ -151,7 +151,7 @@ def test_figures_have_six_decimals() -> None:
 
 
 def test_blocks_of_columns_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.nn.training.BLOCK", 3)
+    monkeypatch.setattr("stages.nn.parts.BLOCK", 3)
     row = Model.model_validate(
         {"split": "small", "layers": layer_rows(5), "learning_rate": 0.1, "updates": 1, "seed": 0}
     )

@@ -74,6 +74,11 @@ class Attention(Layer):
         m, arrays = len(rows) // self._tokens, rows.shape[1] // self._width
         return rows.reshape(m, self._tokens, arrays, self.heads, -1).transpose(2, 0, 3, 1, 4)
 
+    @property
+    def footprint(self) -> int:
+        """The numbers of queries, keys, values, weights and the output, before and after W_O."""
+        return 5 * super().footprint + self.heads * self._tokens**2
+
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W_O O + b_O, of the shape of X, (features, m).
 

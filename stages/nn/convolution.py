@@ -16,7 +16,7 @@ def patches(images: Array, square: Square, memory: Array | None = None) -> Array
     Parameters
     ----------
     images : ndarray of shape (m, rows, columns, channels)
-        With their padding, if any; where a patch is a pixel, P is a view of them.
+        With their padding, if any.
     square : Square
         With its places.
     memory : ndarray, optional
@@ -27,13 +27,19 @@ def patches(images: Array, square: Square, memory: Array | None = None) -> Array
     ndarray of shape (height, width, size size channels, m)
     """
     size, stride, (m, _, _, channels) = square.size, square.stride, images.shape
-    if size == stride == 1:  # a patch is a pixel
-        return np.moveaxis(images, 0, -1)
     places, entries = (square.height, square.width), (size, size, channels)
     windows = sliding_window_view(images, (size, size), axis=(1, 2))[:, ::stride, ::stride]
     P = reuse(memory, (*places, math.prod(entries), m), images.dtype)
     P.reshape(*places, *entries, m)[...] = windows.transpose(1, 2, 4, 5, 3, 0)
     return P
+
+
+def pixels(images: Array) -> Array:
+    """Return the pixels of (m, height, width, channels), of all places in one matrix of shape (channels, pixels).
+
+    They are the patches of a square of one pixel: a view, if `images` lies in memory example by example.
+    """
+    return images.reshape(-1, images.shape[3]).T
 
 
 class Convolution(Layer):
@@ -94,48 +100,69 @@ class Convolution(Layer):
         self._product: Array | None = None
         self._dWT: Array | None = None
 
-    @property
-    def multiply_adds(self) -> int:
-        """One for each weight at each place."""
-        return self.shape[0] * self.shape[1] * self.parameters["W"].size
-
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = W P + b, of shape (height width filters, m), for X of shape (height width channels, m)."""
         W, b = self.parameters.values()
-        self._P = patches(self._with_padding(np.ascontiguousarray(X)), self.square, self._P)
-        self._Z = reuse(self._Z, (*self.shape, X.shape[1]), X.dtype)
-        np.matmul(W, self._P, out=self._Z)
-        self._Z += b
-        return self._Z.reshape(math.prod(self.shape), X.shape[1])
+        features, m = math.prod(self.shape), X.shape[1]
+        if self._of_pixels:
+            self._P = pixels(images_of(X, self.input_shape))
+            self._Z = reuse(None if self._Z is None else self._Z.T, (m, features), X.dtype).T
+        else:
+            self._P = patches(self._with_padding(np.ascontiguousarray(X)), self.square, self._P)
+            self._Z = reuse(self._Z, (features, m), X.dtype)
+        Z = self._by_patch(self._Z)
+        np.matmul(W, self._P, out=Z)
+        Z += b
+        return self._Z
 
     def backward(self, dZ: Array, add: bool = False, dX: bool = True) -> Array | None:
-        """Set dW, the sum of dZ Pᵀ over the places, and db, the sum of dZ over places and examples; return dX.
+        """Set dW = dZ Pᵀ and db = dZ 1, each added up over the places; return dX.
 
         dX is Wᵀ dZ, the gradient by the patches, added up at the entries of the images that the patches are copies of.
         """
         assert self._P is not None, "forward comes first"
         W, m = self.parameters["W"], dZ.shape[1]
-        dZ = dZ.reshape(*self.shape, m)
-        self._dWT = reuse(self._dWT, (*self.shape[:2], *W.shape[::-1]), dZ.dtype)
-        np.matmul(self._P, dZ.swapaxes(2, 3), out=self._dWT)  # dWᵀ = P dZᵀ: this order is the faster one
-        by_parameters = self._dWT.sum(axis=(0, 1)).T, dZ.sum(axis=(0, 1, 3))[:, np.newaxis]
+        dZ = self._by_patch(dZ)
+        self._dWT = reuse(self._dWT, (*dZ.shape[:-2], *W.shape[::-1]), dZ.dtype)
+        np.matmul(self._P, dZ.swapaxes(-1, -2), out=self._dWT)  # dWᵀ = P dZᵀ: this order is the faster one
+        db = dZ @ np.ones((dZ.shape[-1], 1), dZ.dtype)
+        by_parameters = self._dWT.reshape(-1, *W.shape[::-1]).sum(axis=0).T, db.reshape(-1, len(W), 1).sum(axis=0)
         for gradient, here in zip(self.gradients.values(), by_parameters, strict=True):
             gradient[...] = gradient + here if add else here
         if not dX:
             return None
-        channels = self.input_shape[2]
+        if self._of_pixels:
+            self._dX = reuse(self._dX, (dZ.shape[1], W.shape[1]), dZ.dtype)
+            return np.matmul(dZ.T, W, out=self._dX).reshape(m, math.prod(self.input_shape)).T
+        channels = W.shape[1] // self.square.size**2
         self._dX = reuse(self._dX, (math.prod(self._padded_shape), m), dZ.dtype)
-        if self.square.size == self.square.stride == 1:
-            np.matmul(W.T, dZ, out=self._dX.reshape(*self.input_shape, m))
-            return self._dX
         self._dX[...] = 0
-        self._product = reuse(self._product, (*self.shape[:2], channels, m), dZ.dtype)
         images = images_of(self._dX, self._padded_shape)
+        self._product = reuse(self._product, (*self.shape[:2], channels, m), dZ.dtype)
         W_by_entry = W.T.reshape(-1, channels, len(W)).copy()
         for W_entry, dX_entry in zip(W_by_entry, self.square.entries(images), strict=True):
             np.matmul(W_entry, dZ, out=self._product)
             dX_entry[...] += np.moveaxis(self._product, 3, 0)
         return columns_of(self._inner(images))
+
+    @property
+    def multiply_adds(self) -> int:
+        """One for each weight at each place."""
+        return self.shape[0] * self.shape[1] * self.parameters["W"].size
+
+    @property
+    def footprint(self) -> int:
+        """The numbers of the patches and of the output."""
+        places, patch = self.square.height * self.square.width, self.parameters["W"].shape[1]
+        return super().footprint + (0 if self._of_pixels else places * patch)
+
+    @property
+    def _of_pixels(self) -> bool:
+        return self.square.size == self.square.stride == 1
+
+    def _by_patch(self, Z: Array) -> Array:
+        """Return Z, of shape (features, m), with a column for each column of P; a view of what this layer returns."""
+        return pixels(images_of(Z, self.shape)) if self._of_pixels else Z.reshape(*self.shape, Z.shape[1])
 
     def pictures(self) -> Array | None:
         """Return the filters, if they are pictures: of an image in gray or in color."""

@@ -1,6 +1,7 @@
 """What all layers have in common: the protocol, and what a layer begins with."""
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -151,6 +152,11 @@ class Layer(ABC):
     def kept(self) -> dict[str, Array]:
         """All that a file must keep of it: parameters and state."""
         return {**self.parameters, **self.state}
+
+    @property
+    def footprint(self) -> int:
+        """How many numbers it keeps of a column on the way forward: those of its output, unless it says otherwise."""
+        return math.prod(self.shape)
 
     @property
     def size(self) -> int:

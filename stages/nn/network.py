@@ -64,6 +64,11 @@ class Network(Layer):
         """Those of all layers."""
         return sum(layer.multiply_adds for layer in self.layers)
 
+    @property
+    def footprint(self) -> int:
+        """What all its layers keep of a column."""
+        return sum(layer.footprint for layer in self.layers)
+
     def bind(self, parameters: Array, gradients: Array) -> None:
         """Move the parameters and gradients of the layers into these arrays, one layer after the other."""
         stop = 0

@@ -13,8 +13,9 @@ from stages.nn.batches import Chosen, gather
 from stages.nn.cross_entropy import cross_entropy_and_gradient
 from stages.nn.layer import Layer
 
-# Columns that go forward and backward together: few enough that their activations stay in the processor's cache.
-BLOCK = 2048
+# Columns that go forward and backward together at most: few enough that the activations of a small network stay in the
+# processor's cache; and how many numbers a larger network may keep of them on the way forward.
+BLOCK, NUMBERS = 2048, 2**23
 
 
 class Team(Protocol):
@@ -63,10 +64,16 @@ def columns_of_part(part: int, parts: int, m: int) -> slice:
     return slice(start, start + size + (part < left))
 
 
-def fewest_columns(m: int, parts: int) -> int:
+def block_of(network: Layer) -> int:
+    """Return how many columns at most go forward and backward through a network together."""
+    return min(BLOCK, max(network.least_columns, NUMBERS // network.footprint))
+
+
+def fewest_columns(network: Layer, m: int, parts: int) -> int:
     """Return how many of the m columns of a batch go forward together at least: those of the smallest last block."""
+    block = block_of(network)
     ends = (columns_of_part(part, parts, m) for part in (0, parts - 1))  # all others are as large as one of them
-    return min(size % BLOCK or BLOCK for part in ends if (size := part.stop - part.start))
+    return min(size % block or block for part in ends if (size := part.stop - part.start))
 
 
 class PartGenerator:
@@ -112,9 +119,9 @@ def loss_and_gradients(
         Of the labels, as in `cross_entropy`.
     """
     m = m or len(y)
-    loss, correct = 0.0, 0
-    for start in range(0, len(y), BLOCK):
-        X_block, y_block = X[:, start : start + BLOCK], y[start : start + BLOCK]
+    loss, correct, block = 0.0, 0, block_of(network)
+    for start in range(0, len(y), block):
+        X_block, y_block = X[:, start : start + block], y[start : start + block]
         Z = network.forward(X_block, rng)
         correct += int(np.count_nonzero(Z.argmax(axis=0) == y_block))
         block_loss, dZ = cross_entropy_and_gradient(Z, y_block, m, smoothing)

@@ -42,13 +42,14 @@ class Residual(Network):
 
     def forward(self, X: Array, rng: np.random.Generator | None = None) -> Array:
         """Return Z = X + F(X), of the shape of X."""
-        self._Z = reuse_like(self._Z, X)
-        return np.add(X, super().forward(X, rng), out=self._Z)
+        of_F = super().forward(X, rng)
+        self._Z = reuse_like(self._Z, of_F)
+        return np.add(X, of_F, out=self._Z)
 
     def backward(self, dZ: Array, add: bool = False, dX: bool = True) -> Array | None:
         """Set the gradient of each parameter; return dX, dZ plus what F passes back of it."""
         through_F = super().backward(dZ, add, dX)
         if through_F is None:
             return None
-        self._dX = reuse_like(self._dX, dZ)
+        self._dX = reuse_like(self._dX, through_F)
         return np.add(dZ, through_F, out=self._dX)

@@ -14,7 +14,7 @@ from stages.nn.cross_entropy import cross_entropy
 from stages.nn.early_stopping import EarlyStopping
 from stages.nn.layer import Layer
 from stages.nn.optimizers import Optimizer
-from stages.nn.parts import BLOCK, Parts, Team
+from stages.nn.parts import Parts, Team, block_of
 from stages.nn.schedules import Schedule
 
 
@@ -171,8 +171,9 @@ def logits(network: Layer, X: Array, y: Labels) -> Iterator[tuple[Array, Labels]
 
     The next block takes the place of a block's logits: together they may be larger than memory.
     """
-    for start in range(0, len(y), BLOCK):
-        yield network.forward(X[:, start : start + BLOCK]), y[start : start + BLOCK]
+    block = block_of(network)
+    for start in range(0, len(y), block):
+        yield network.forward(X[:, start : start + block]), y[start : start + block]
 
 
 def evaluate(network: Layer, X: Array, y: Labels) -> tuple[float, float]:

@@ -96,7 +96,7 @@ def _require_columns(row: Model, network: Network, m: int) -> None:
     least = network.least_columns
 
     def fewest(batch_size: int | None, parts: int) -> int:
-        return min(fewest_columns(size, parts) for size in batch_sizes(m, batch_size))
+        return min(fewest_columns(network, size, parts) for size in batch_sizes(m, batch_size))
 
     found = fewest(row.batch_size, row.parts)
     if found >= least:

@@ -4,6 +4,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -117,7 +118,7 @@ def test_a_target_is_reached_once_the_accuracy_is_as_high_unless_the_limit_comes
 ) -> None:
     looks = count()
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(looks)))  # a second passes from look to look
-    seconds = run.cold_start("ours", partial(improving, accuracies=accuracies), limit=600)
+    seconds = run.cold_start("ours", partial(improving, accuracies=accuracies), MINI_BATCH, (0.94, 0.97), limit=600)
     assert list(seconds) == ["94%", "97%"]
     times = [time for time in seconds.values() if time is not None]
     assert [time is not None for time in seconds.values()] == reached
@@ -126,20 +127,23 @@ def test_a_target_is_reached_once_the_accuracy_is_as_high_unless_the_limit_comes
 
 
 def test_nothing_is_reached_within_no_time() -> None:
-    assert run.cold_start("ours", CONTESTANTS["ours"], limit=0) == {"94%": None, "97%": None}
+    assert run.cold_start("ours", CONTESTANTS["ours"], MINI_BATCH, (0.94, 0.97), 0) == {"94%": None, "97%": None}
 
 
 def test_cold_starts_alternate_and_who_did_not_get_there_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 
-    def cold_start(name: str, contestant: Contestant, limit: float) -> dict[str, float | None]:
+    def cold_start(
+        name: str, contestant: Contestant, work: Work, targets: Sequence[float], limit: float
+    ) -> dict[str, float | None]:
         started.append(name)
+        assert (work, targets) == (MINI_BATCH, (0.94, 0.97))
         assert contestant is CONTESTANTS[name]
         return {"94%": 1.26 * len(started), "97%": limit if name == "ours" else None}
 
     monkeypatch.setattr(run, "cold_start", cold_start)
     contestants = {name: CONTESTANTS[name] for name in ("ours", "PyTorch")}
-    found = run.cold_starts(contestants, 3, limit=9)
+    found = run.cold_starts(contestants, MINI_BATCH, (0.94, 0.97), 3, limit=9)
     assert started == ["ours", "PyTorch", "ours", "ours"]
     assert found["ours"]["94%"] == {"smallest": 1.3, "median": 3.8, "largest": 5.0}
     assert found["ours"]["97%"] == {"smallest": 9, "median": 9, "largest": 9}
@@ -164,8 +168,9 @@ def test_kernels_that_the_environment_chooses_are_warned_of(
 
 def test_each_goal_is_of_a_work_and_a_contestant_that_there_is() -> None:
     goals = json.loads((ROOT / "benchmarks/goals.json").read_text())
-    assert list(goals) == [work.name for work, _ in run.CAMPAIGN]
-    assert {name for goal in goals.values() for name in goal} <= set(CONTESTANTS) - {"ours"}
+    assert list(goals) == [work.name for work, _, _ in run.CAMPAIGN]
+    for work, _, contestants in run.CAMPAIGN:
+        assert set(goals[work.name]) <= set(contestants) - {"ours"}
 
 
 def test_the_machine_says_what_the_figures_were_measured_on() -> None:
@@ -179,9 +184,8 @@ def test_the_machine_says_what_the_figures_were_measured_on() -> None:
 def test_all_works_and_all_contestants_are_recorded(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    learners = {name: contestant for name, contestant in CONTESTANTS.items() if name != BARE}
-    monkeypatch.setattr(run, "measure", lambda work, split, rounds: [work.name, split, rounds])
-    monkeypatch.setattr(run, "cold_starts", lambda contestants, starts, limit: [contestants == learners, starts, limit])
+    monkeypatch.setattr(run, "measure", lambda work, split, rounds, of: [work.name, split, rounds, list(of)])
+    monkeypatch.setattr(run, "cold_starts", lambda of, work, *rest: [list(of), work.name, *rest])
     monkeypatch.setattr(run, "machine", lambda: {"blas": "openblas 1.2, SkylakeX"})
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     monkeypatch.setattr(sys, "argv", ["run", "--rounds", "3", "--starts", "2", "--limit", "8"])
@@ -190,5 +194,9 @@ def test_all_works_and_all_contestants_are_recorded(
     assert (results["machine"], results["rounds"]) == ({"blas": "openblas 1.2, SkylakeX"}, 3)
     assert capsys.readouterr().out == f"BLAS: openblas 1.2, SkylakeX kernels\nwarning: {results['warning']}\n"
     assert results["warning"] == run.kernel_warning()
-    assert results["works"] == [[work.name, split, 3] for work, split in run.CAMPAIGN]
-    assert results["cold_start"] == {"work": run.COLD_START.name, "starts": 2, "seconds": [True, 2, 8]}
+    assert results["works"] == [[work.name, split, 3, list(of)] for work, split, of in run.CAMPAIGN]
+    assert results["cold_starts"] == [
+        {"work": work.name, "starts": 2, "seconds": [list(of), work.name, list(targets), 2, 8]}
+        for work, targets, of in run.COLD_STARTS
+    ]
+    assert all(BARE not in of for *_, of in run.COLD_STARTS)

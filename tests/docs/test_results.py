@@ -101,14 +101,17 @@ BENCHMARKS: dict[str, Any] = {
             },
         }
     ],
-    "cold_start": {
-        "work": "mini-batch 32",
-        "starts": 3,
-        "seconds": {
-            "ours": {"94%": spread(1.25, 1.3, 1.44), "97%": spread(3, 3.5, 4)},
-            "the_irs|": {"94%": spread(6, 7, 8), "97%": None},
+    "cold_starts": [
+        {
+            "work": "mini-batch 32",
+            "starts": 3,
+            "seconds": {
+                "ours": {"94%": spread(1.25, 1.3, 1.44), "97%": spread(3, 3.5, 4)},
+                "the_irs|": {"94%": spread(6, 7, 8), "97%": None},
+            },
         },
-    },
+        {"work": "images", "starts": 3, "seconds": {"ours": {"99%": spread(8, 9, 10)}}},
+    ],
 }
 
 
@@ -314,14 +317,15 @@ def test_the_chart_shows_each_ratio_with_its_spread(measured: Path) -> None:
     assert left < 0.3 < 2 < right
 
 
-def test_cold_start(measured: Path) -> None:
-    text = results.cold_start()
-    assert "mini-batch 32" in text
+def test_cold_starts(measured: Path) -> None:
+    text, other = results.cold_starts().split("The work: images.")
+    assert "The work: mini-batch 32." in text
     assert rows(text)[0] == ["Contestant", "Seconds to 94 %", "Seconds to 97 %"]
     assert rows(text)[2:] == [
         ["ours", "1.3 (1.2\u00a0to\u00a01.4)", "3.5 (3.0\u00a0to\u00a04.0)"],
         ["the&#95;irs&#124;", "7.0 (6.0\u00a0to\u00a08.0)", "not within the limit"],
     ]
+    assert rows(other) == [["Contestant", "Seconds to 99 %"], ["---", "--:"], ["ours", "9.0 (8.0\u00a0to\u00a010.0)"]]
 
 
 def test_machine(measured: Path) -> None:
@@ -362,7 +366,7 @@ def test_the_measurements_of_the_project_on_many_images_can_be_read(monkeypatch:
 
 
 @pytest.mark.parametrize(
-    "shown", [results.goals, results.benchmarks, results.cold_start, results.machine, speed_chart.speed_chart]
+    "shown", [results.goals, results.benchmarks, results.cold_starts, results.machine, speed_chart.speed_chart]
 )
 def test_benchmarks_that_have_not_been_run(folder: Path, shown: Callable[[], str]) -> None:
     assert shown() == "`benchmarks/results.json` is not there yet; `make bench` makes it."

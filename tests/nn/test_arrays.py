@@ -59,5 +59,5 @@ def test_what_is_unlike_the_other_gives_new_memory_like_it(array: Array | None, 
 def test_of_other_features_it_has_the_order_and_the_columns_of_the_other(order: Literal["C", "F"]) -> None:
     other = np.zeros((2, 3), np.float32, order=order)
     new = reuse_like(None, other, 5)
-    assert (new.shape, new.dtype, new.flags.f_contiguous) == ((5, 3), np.float32, order == "F")
+    assert (new.shape, new.dtype, new.flags.f_contiguous) == ((5, 3), other.dtype, order == "F")
     assert reuse_like(new, other, 5) is new

@@ -16,14 +16,25 @@ from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
 from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.batches import epoch_batches
+from stages.nn.convolution import Convolution
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.initializers import Uniform
-from stages.nn.layer import Start
+from stages.nn.layer import Maker, Start
 from stages.nn.network import Network
 from stages.nn.optimizers import Adam
-from stages.nn.parts import Alone, PartGenerator, Parts, Team, columns_of_part, fewest_columns, loss_and_gradients
+from stages.nn.parts import (
+    Alone,
+    PartGenerator,
+    Parts,
+    Team,
+    block_of,
+    columns_of_part,
+    fewest_columns,
+    loss_and_gradients,
+)
+from stages.nn.relu import ReLU
 from stages.nn.schedules import Constant
-from stages.nn.training import Trainer, fit
+from stages.nn.training import Trainer, fit, logits
 from tests.networks import build, network_of
 
 FEATURES, CLASSES = 5, 4
@@ -95,7 +106,7 @@ def test_the_fewest_columns_are_those_that_a_layer_sees(parts: int, m: int, monk
     X, y = examples(m)
     Parts(net, parts).loss_and_gradients(X.astype(np.float32), y, None, 1)
     assert sum(seen) == m
-    assert fewest_columns(m, parts) == min(seen)
+    assert fewest_columns(net, m, parts) == min(seen)
 
 
 @pytest.mark.parametrize("m", [1, 3, 10])
@@ -276,6 +287,34 @@ def test_with_batch_normalization_each_block_of_a_part_is_normalized_on_its_own(
     monkeypatch.setattr("stages.nn.parts.BLOCK", 2048)
     loss_and_gradients(whole, X, y, rng=np.random.default_rng(0))
     assert any(np.abs(whole.gradients[name] - gradient).max() > 1e-3 for name, gradient in expected.items())
+
+
+def test_of_a_network_that_keeps_much_of_a_column_fewer_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, seen = Start(np.random.default_rng(0)), list[int]()
+    layers: list[Maker] = [partial(Convolution, filters=2, size=3), ReLU, partial(Affine, units=CLASSES)]
+    net = Network((6, 6, 1), start, layers=layers)
+    assert net.footprint == 16 * (9 + 2) + 16 * 2 + CLASSES  # patches and the convolution's output, ReLU's, the logits
+    assert block_of(net) == 2048
+    monkeypatch.setattr("stages.nn.parts.NUMBERS", 3 * net.footprint)
+    X, y = np.random.default_rng(1).random((36, 7), np.float32), np.arange(7) % CLASSES
+    forward = net.forward
+
+    def seeing(X: Array, rng: np.random.Generator | None = None) -> Array:
+        seen.append(X.shape[1])
+        return forward(X, rng)
+
+    monkeypatch.setattr(net, "forward", seeing)
+    loss_and_gradients(net, X, y)
+    assert seen == [3, 3, 1]
+    assert fewest_columns(net, 7, 1) == 1
+    assert [len(y_block) for _, y_block in logits(net, X, y)] == [3, 3, 1]
+    monkeypatch.setattr("stages.nn.parts.NUMBERS", 1)
+    assert block_of(net) == 1
+
+
+def test_as_many_go_together_as_a_layer_mixes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.nn.parts.NUMBERS", 1)
+    assert block_of(BatchNormalization((FEATURES,), Start(np.random.default_rng(0)))) == 2
 
 
 def test_an_error_in_a_thread_reaches_the_caller() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.nn import parts, training
+from stages.nn import parts
 from stages.nn.affine import Affine
 from stages.nn.arrays import Array, Labels
 from stages.nn.batch_normalization import BatchNormalization
@@ -95,7 +95,7 @@ def test_loss_and_correct_predictions_are_those_before_the_update() -> None:
 
 @pytest.mark.parametrize("block", [3, 2048])
 def test_evaluate(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "BLOCK", block)
+    monkeypatch.setattr(parts, "BLOCK", block)
     network = random_network(dropout=0.5)
     X, _ = random_examples(10)
     Z = network.forward(X).copy()
