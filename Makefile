@@ -14,7 +14,7 @@ repro: .git .venv/.run .dvc/tmp/vega.js ## run what has changed of the pipeline:
 	@if grep -qs '"fallback": true' data/raw/source.json; then .venv/bin/python -m dvc repro --force --single-item fetch; fi
 	@.venv/bin/python -m reviewing.recording
 
-verify: .venv/.run ## run it again from the last commit, and compare; a part: make verify STAGES="train@w3-relu-10"
+verify: .git .venv/.run ## run it again from the last commit, and compare; a part: make verify STAGES="train@w3-relu-10"
 	@.venv/bin/python -m reviewing.verify --stages $(STAGES)
 
 test: .venv/.dev ## run the tests
