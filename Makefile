@@ -18,7 +18,7 @@ ladder: .git .venv/.run ## run the ladder, which takes hours and says how many; 
 	@cd ladder && python -m stages.ladder.plan $(RUNGS)
 	@cd ladder && python -m dvc repro $(RUNGS)
 
-verify: .venv/.run ## run it again from the last commit, and compare; a part: make verify STAGES="train@w3-relu-10"
+verify: .git .venv/.run ## run it again from the last commit, and compare; a part: make verify STAGES="train@w3-relu-10"
 	@.venv/bin/python -m reviewing.verify --stages $(STAGES)
 
 test: .venv/.dev ## run the tests

@@ -15,7 +15,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, env=os.environ | IDENTITY, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("target", ["repro", "report"])
+@pytest.mark.parametrize("target", ["repro", "report", "verify"])
 def test_an_archive_is_made_a_repository_before_anything_is_installed(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
