@@ -256,7 +256,7 @@ def test_the_figure_shows_images_activations_and_probabilities() -> None:
         assert np.array_equal(np.asarray(axes.images[0].get_array()), picture / picture.max())
     assert np.array_equal(np.asarray(seen.images[0].get_array()), sample.x.reshape(28, 28))
     assert seen.images[0].get_clim() == (0, 1)
-    assert gradient.get_title() == "what speaks for 1 (red)\nand against it (blue)"
+    assert gradient.get_title() == "for 1 (red),\nagainst it (blue)"
     tile, _ = over_images(sample.x[:, np.newaxis], dx[:, np.newaxis], FORM.shape)
     assert np.array_equal(np.asarray(gradient.images[0].get_array()), tile[0])
     bars = probabilities.patches
