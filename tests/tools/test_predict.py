@@ -314,7 +314,7 @@ def test_an_explanation_has_the_class_that_is_predicted_and_the_right_one() -> N
     assert list(explained(network, replace(sample, label=None)).saliencies) == [predicted]
 
 
-def test_nothing_is_cut_off_or_covered(tmp_path: Path) -> None:
+def test_nothing_is_cut_off(tmp_path: Path) -> None:
     """Of a network of many kinds of layers, on images in color with long names of classes."""
     form = Form((20, 32, 3), ("a sandal of leather", "$5 shirt", *(f"class number {k}" for k in range(20))))
     layers = [
