@@ -194,7 +194,7 @@ def test_the_weights_are_those_of_the_first_layer(
     assert (names[0], names[-1], len(names)) == (first, last, len(shown))
 
 
-CONVOLUTIONAL = [
+CONVOLUTIONAL: list[dict[str, Any]] = [
     *({"name": "convolution", "filters": 3, "size": 5}, {"name": "batch_normalization"}, {"name": "relu"}),
     {"name": "residual", "layers": [{"name": "convolution", "filters": 3, "padding": 1}, {"name": "relu"}]},
     *({"name": "max_pooling", "size": 2}, {"name": "affine", "units": 7}, {"name": "relu"}, {"name": "affine"}),

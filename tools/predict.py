@@ -19,7 +19,7 @@ from stages.shared import drawings, models, parameters, picture_files, splits
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
 from stages.shared.explanations import Inside, look_inside, over_images, rows, saliency
-from stages.shared.figures import BLUE, GRAY, INK, PERCENT, Axes, SubFigure, as_images, figure_at, literal
+from stages.shared.figures import BLUE, GRAY, INK, PERCENT, Axes, SubFigure, as_images, figure_at, literal, shortened
 from stages.shared.mnist import FORM, Form
 
 FOLDER = Path("explained")  # where the figures of --explain go
@@ -28,6 +28,7 @@ SHOWN = 5  # of more classes, the most probable ones
 MODES = {1: "L", 3: "RGB"}  # of Pillow, by the number of channels
 ADVICE = "give them the ground, the margins and the proportions that the images of the set have."
 BARS = 15  # the same in a figure
+LONGEST = 12  # characters of a class in a figure
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,8 @@ def draw_explanation(figure: SubFigure, sample: Sample, explanation: Explanation
     ]
     for k, dx in explanation.saliencies.items():
         (tile,), _ = over_images(X, dx[:, np.newaxis], form.shape)
-        pictures.append((f"what speaks for {literal(form.classes[k])} (red)\nand against it (blue)", tile))
+        name = literal(shortened(form.classes[k], LONGEST))
+        pictures.append((f"for {name} (red),\nagainst it (blue)", tile))
     drawn = rows(explanation.inside, sample.x, form.shape)
     heights, widths = [2.2, *(height for height, _ in drawn)], [1] * len(pictures) + [1.2]
     grid = figure.add_gridspec(len(heights), len(widths), height_ratios=heights, width_ratios=widths)
@@ -211,7 +213,7 @@ def draw_probabilities(axes: Axes, p: Array, form: Form) -> None:
         axes.text(p_k + 0.02, row, f"{p_k:.1%}", va="center", color=INK)
     axes.set_title("probabilities", fontsize=9)
     axes.set(xlim=(0, 1.2), ylim=(len(shown) - 0.5, -0.5), xticks=(0, 0.5, 1), yticks=rows)
-    axes.set_yticklabels([literal(form.classes[k]) for k in shown])
+    axes.set_yticklabels([literal(shortened(form.classes[k], LONGEST)) for k in shown])
     axes.xaxis.set_major_formatter(PERCENT)
 
 
@@ -221,7 +223,8 @@ def explain(path: Path, title: str, sample: Sample, network: Network, form: Form
     p = explanation.p
     truth = "" if sample.label is None else f"; label {form.classes[sample.label]}"
     subtitle = f"Prediction {form.classes[p.argmax()]}, with a probability of {p.max():.1%}{truth}"
-    width = 7 + 1.5 * (len(sample.steps) + len(explanation.saliencies) - 1)
+    longest = min(max(map(len, form.classes)), LONGEST)
+    width = 7 + 1.5 * (len(sample.steps) + len(explanation.saliencies) - 1) + 0.2 * (longest - 1)
     height = 3 + sum(height for height, _ in rows(explanation.inside, sample.x, form.shape))
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "explanation"

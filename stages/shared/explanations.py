@@ -1,7 +1,7 @@
 """What a network makes of an image: its hidden layers, where its heads look, what the gradient by the image says."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,42 +20,42 @@ SIGNED = "RdBu_r"  # red above 0, blue below
 SHADE = 0.3  # of the image beneath what is drawn over it
 
 
-@dataclass
+@dataclass(frozen=True)
 class Inside:
     """What the layers of a network make of one image.
 
     Attributes
     ----------
-    hidden : list of ndarray of shape (units,) or (height, width, filters)
+    hidden : sequence of ndarray of shape (units,) or (height, width, filters)
         The features that each layer makes, after the activation and what else finishes them. The last ones, which are
         the logits, are left out.
-    heads : list of ndarray of shape (heads, height, width)
+    heads : sequence of ndarray of shape (heads, height, width)
         Of each layer that attends to the places of an image: what its heads take from each place, in the mean of the
         places that take. 1 is the share that each place would have if all had the same.
     """
 
-    hidden: list[Array] = field(default_factory=list)
-    heads: list[Array] = field(default_factory=list)
+    hidden: Sequence[Array] = ()
+    heads: Sequence[Array] = ()
 
 
 def look_inside(network: Layer, x: Array) -> Inside:
     """Return what the layers of a network make of an image x, of shape (features,)."""
-    inside = Inside()
+    hidden: list[Array] = []
+    attending: list[Array] = []
     finished: Path = (-1,)
     for path, layer, Y in network.walk(x[:, np.newaxis]):
         features = Y[:, 0].reshape(layer.shape).copy()
         if layer.makes:
-            inside.hidden.append(features)
+            hidden.append(features)
             finished = path
-        elif layer.refines and inside.hidden and path == (*finished[:-1], finished[-1] + 1):
-            inside.hidden[-1] = features
+        elif layer.refines and hidden and path == (*finished[:-1], finished[-1] + 1):
+            hidden[-1] = features
             finished = path
         weights = layer.weights()
         if weights is not None and len(layer.shape) == 3:
             height, width, _ = layer.shape
-            inside.heads.append(weights[0].mean(axis=1).reshape(-1, height, width) * height * width)
-    del inside.hidden[-1:]
-    return inside
+            attending.append(weights[0].mean(axis=1).reshape(-1, height, width) * height * width)
+    return Inside(hidden[:-1], attending)
 
 
 def log_odds_gradient(Z: Array, classes: Sequence[int] | NDArray[np.integer]) -> Array:

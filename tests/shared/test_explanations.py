@@ -118,7 +118,7 @@ def test_what_is_seen_stays_when_the_network_goes_on() -> None:
 def test_heads_show_what_they_take_from_each_place_against_an_equal_share() -> None:
     network = network_of(partial(Residual, layers=[Attending]), Affine, shape=(2, 2, 1))
     (heads,) = look_inside(network, image((2, 2, 1))).heads
-    np.testing.assert_allclose(heads, [[[2, 0], [1.5, 0.5]], [[1, 1], [1, 1]]])
+    np.testing.assert_allclose(heads, np.array([[[2, 0], [1.5, 0.5]], [[1, 1], [1, 1]]]))
 
 
 def test_tokens_that_are_no_places_of_an_image_are_not_drawn() -> None:
@@ -133,7 +133,8 @@ def test_the_gradient_of_the_log_odds_is_that_of_their_definition() -> None:
 
     def log_odds(Z: Array) -> Array:
         p = softmax(Z)[classes, columns]
-        return np.log(p / (1 - p))
+        odds: Array = p / (1 - p)
+        return np.log(odds)
 
     expected = np.empty_like(Z)
     for k in range(4):
@@ -158,7 +159,8 @@ def test_the_saliency_is_the_derivative_by_each_pixel() -> None:
 
     def log_odds(X: Array) -> Array:
         p = softmax(network.forward(X))[classes, [0, 1]]
-        return np.log(p / (1 - p))
+        odds: Array = p / (1 - p)
+        return np.log(odds)
 
     expected = np.empty_like(X)
     for pixel in range(36):
@@ -208,7 +210,7 @@ def test_feature_maps_have_one_scale_and_a_number_each(filters: int, which: str)
     drawn = axes()
     show_maps(drawn, maps, 7)
     shown = min(filters, 16)
-    assert np.array_equal([tile.get_array() for tile in drawn.images], maps.transpose(2, 0, 1)[:shown])
+    assert np.array_equal([np.asarray(tile.get_array()) for tile in drawn.images], maps.transpose(2, 0, 1)[:shown])
     assert {tile.get_clim() for tile in drawn.images} == {(-2.5, 2.5)}
     assert [text.get_text() for text in drawn.texts] == [str(k) for k in range(1, 1 + shown)]
     highest = f"{maps[..., :16].max():.2g}"
@@ -230,7 +232,7 @@ def test_heads_are_drawn_over_the_image() -> None:
     assert [text.get_text() for text in drawn.texts] == ["head 1", "head 2", "head 3"]
     assert drawn.get_title() == "attention 2: what each head takes from each place, up to 4.0 equal shares"
     expected = over(np.stack([x.reshape(4, 4)] * 3), heads, "Oranges", 0, 4)
-    assert np.array_equal([tile.get_array() for tile in drawn.images], expected)
+    assert np.array_equal([np.asarray(tile.get_array()) for tile in drawn.images], expected)
 
 
 def titles(inside: Inside, units: bool) -> list[str]:

@@ -256,7 +256,7 @@ def test_the_figure_shows_images_activations_and_probabilities() -> None:
         assert np.array_equal(np.asarray(axes.images[0].get_array()), picture / picture.max())
     assert np.array_equal(np.asarray(seen.images[0].get_array()), sample.x.reshape(28, 28))
     assert seen.images[0].get_clim() == (0, 1)
-    assert gradient.get_title() == "what speaks for 1 (red)\nand against it (blue)"
+    assert gradient.get_title() == "for 1 (red),\nagainst it (blue)"
     tile, _ = over_images(sample.x[:, np.newaxis], dx[:, np.newaxis], FORM.shape)
     assert np.array_equal(np.asarray(gradient.images[0].get_array()), tile[0])
     bars = probabilities.patches
@@ -314,7 +314,7 @@ def test_an_explanation_has_the_class_that_is_predicted_and_the_right_one() -> N
     assert list(explained(network, replace(sample, label=None)).saliencies) == [predicted]
 
 
-def test_nothing_is_cut_off_or_covered(tmp_path: Path) -> None:
+def test_nothing_is_cut_off(tmp_path: Path) -> None:
     """Of a network of many kinds of layers, on images in color with long names of classes."""
     form = Form((20, 32, 3), ("a sandal of leather", "$5 shirt", *(f"class number {k}" for k in range(20))))
     layers = [
