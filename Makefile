@@ -42,7 +42,7 @@ paper: .venv/.run ## build the paper, paper/chainrule.pdf, from what has been me
 report: .git .venv/.run ## write report/report.md: what a change did to the numbers, as in `make report BASE=main`
 	@.venv/bin/python -m reviewing.report --base "$(BASE)"
 
-bench: .venv/.dev .venv/.torch ## measure gradients and speed against scikit-learn, PyTorch and JAX, on an idle machine
+bench: .venv/.dev .venv/.torch ## measure gradients and speed against scikit-learn, PyTorch, JAX and MyGrad, on an idle machine
 	@.venv/bin/python -m benchmarks.gradients
 	@.venv/bin/python -m benchmarks.run
 

@@ -276,7 +276,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds of each contestant at each work")
     parser.add_argument("--starts", type=int, default=3, help="cold starts of each contestant")
-    parser.add_argument("--limit", type=float, default=60, help="seconds until a cold start is given up")
+    parser.add_argument("--limit", type=float, default=120, help="seconds until a cold start is given up")
     arguments = parser.parse_args()
     if min(arguments.rounds, arguments.starts) < 1:
         parser.error("--rounds and --starts must be at least 1")

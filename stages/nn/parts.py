@@ -15,7 +15,7 @@ from stages.nn.layer import Layer
 
 # Columns that go forward and backward together at most: few enough that the activations of a small network stay in the
 # processor's cache; and how many numbers a larger network may keep of them on the way forward.
-BLOCK, NUMBERS = 2048, 2**23
+BLOCK, NUMBERS = 2048, 2**24
 
 
 class Team(Protocol):
