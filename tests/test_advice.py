@@ -86,6 +86,7 @@ class Trial:
 def finished(tmp_path_factory: pytest.TempPathFactory, mirror: Path, write_parameters: Write) -> Project:
     """Return a project in which the data are ready and a model is trained."""
     project = Project(tmp_path_factory.mktemp("finished"), mirror, write_parameters)
+    shutil.copytree(ROOT / "tools", project.folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     project.set(base())
     project.repro("train@only")
     return project
@@ -278,7 +279,12 @@ CASES: dict[str, tuple[Step, tuple[str, ...], str, Step]] = {
         f"delete data/raw/{IMAGES} and run `dvc repro`",
         remove(f"data/raw/{IMAGES}"),
     ),
-    "labels that the sum asks for": (letters, PREPROCESS, r"is 1\d, not a digit.*data\.sha256.* asks for", right_file),
+    "labels that the sum asks for": (
+        letters,
+        PREPROCESS,
+        r"is 1\d, not an integer from 0 to 9.*data\.sha256.* asks for",
+        right_file,
+    ),
     "numbers that the sums ask for": (fewer_labels, PREPROCESS, r"600 images.* 599 labels; .* asks for", right_file),
     "no images": (no_images, PREPROCESS, r"has no images; .* asks for", right_file),
     "a missing file": (remove(f"data/raw/{LABELS}"), PREPROCESS, "not there; run `dvc repro`", nothing),
@@ -321,13 +327,13 @@ CASES: dict[str, tuple[Step, tuple[str, ...], str, Step]] = {
     "no CSV": (
         change(splits__kaggle__source="own/train.csv"),
         PREPROCESS,
-        "own/train.csv: not there; put the train.csv .* there and run `dvc add own/train.csv`",
+        "own/train.csv: not there; put a right file there, such as .* and run `dvc add own/train.csv`",
         then(lambda trial: trial.write_csv("own/train.csv"), add),
     ),
     "a CSV with a wrong label": (
         lambda trial: own_csv(trial, "own/train.csv", label=10),
         PREPROCESS,
-        "column label of row 1 .* put the train.csv .* there and run `dvc add own/train.csv`",
+        "column label of row 1 .* put a right file there, .* and run `dvc add own/train.csv`",
         then(lambda trial: trial.write_csv("own/train.csv"), add),
     ),
     "a CSV with a wrong label, given up": (
