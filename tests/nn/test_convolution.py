@@ -93,8 +93,7 @@ def test_by_hand() -> None:
 
 
 def test_of_the_size_1_it_copies_nothing() -> None:
-    layer, X, dZ = made((4, 6, 3), 2, 1, 1, 0)
-    X = np.ascontiguousarray(X)
+    layer, X, dZ = made((4, 6, 3), 2, 1, 1, 0)  # in Fortran order, token by token
     X.flags.writeable = dZ.flags.writeable = False
     layer.forward(X)
     dX = by_input(layer, dZ)
