@@ -62,7 +62,7 @@ local function figure(element)
 end
 
 local function picture(code)
-  local width = tonumber(code.text:match('width="([%d.]+)pt"')) / 504 * 100 -- of seven inches
+  local width = math.min(100, tonumber(code.text:match('width="([%d.]+)pt"')) / 504 * 100) -- of seven inches, and no wider
   return { block("#figure(image(bytes(" .. quoted(code.text) .. "), format: \"svg\", width: " .. ("%.0f%%"):format(width)
     .. ", alt: " .. quoted(code.attributes.alt) .. "), kind: \"drawing\", supplement: none)") }
 end
@@ -89,6 +89,7 @@ local function listings(blocks)
   local function name()
     if #again == 0 then return end
     local names = typst(table.concat(again, " and ") .. ".")
+    if kept[#kept].t ~= "Para" then kept:insert(pandoc.Para({})) end
     kept[#kept].content:extend({ pandoc.Space(), pandoc.Str("see"), pandoc.Space(), names })
     again = pandoc.List({})
   end
