@@ -183,7 +183,7 @@ def test_killed_with_dvc_the_training_ends_and_the_next_repro_goes_on(
         assert killed.poll() is None
         time.sleep(0.01)
     killed.kill()  # DVC alone: the stage, which waits, is left without its parent
-    killed.communicate(timeout=300)  # returns when the stage, which has inherited the pipes, has ended too
+    killed.communicate()  # returns when the stage, which has inherited the pipes, has ended too
     assert checkpoint.exists()
     assert not paths[0].exists()
     (tmp_path / "wait").unlink()

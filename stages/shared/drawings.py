@@ -48,6 +48,8 @@ THICKEST = 0.2  # half the thickness of a stroke, as a share of the digit's long
 WIDEST = 1.7  # as a share of the height
 MOST_ACROSS, MOST_DOWN = 1.9, 3.1  # strokes that a row and a column cross, in the mean; a pair of digits has more
 SLIM, MOST_DOWN_SLIM = 2.3, 2.0  # of what is so many times as high as wide: a digit, or two one above the other
+TALL, MOST_DOWN_TALL = 2.9, 1.25  # of what is that high and wider than a stroke: no digit but a 1 is
+STROKE = 2.4  # the width of a 1, as a share of its thickness
 MOST_SPOTS = 3  # of a digit
 
 BOX = 20
@@ -191,13 +193,16 @@ def _doubts(digit: Mask, rivals: int) -> list[str]:
     """Return why these spots may be no digit, or not all of one, when so many others may be it as well."""
     box = digit[ndimage.find_objects(digit.astype(int))[0]]
     height, width = box.shape
+    radius = _depth(digit).max()
     most_down = MOST_DOWN_SLIM if height > SLIM * width else MOST_DOWN
+    if height > TALL * width and width > STROKE * 2 * radius:
+        most_down = MOST_DOWN_TALL
     doubts = []
     if _touches_border(digit):
         doubts.append("touches the border, so a part may be missing; give an image with some ground on each side")
     if rivals or _strokes(box, 1) > MOST_ACROSS or _strokes(box, 0) > most_down or _lie_apart(box):
         doubts.append("looks like two digits; cut one of them out")
-    if _depth(digit).max() > THICKEST * max(height, width) or width > WIDEST * height:
+    if radius > THICKEST * max(height, width) or width > WIDEST * height:
         doubts.append("is too thick or too wide for a digit; give an image of one digit, on ground of one color")
     if ndimage.label(box, structure=np.ones((3, 3)))[1] > MOST_SPOTS:
         doubts.append("is in many pieces, of which some may not belong to it; cut the digit out")

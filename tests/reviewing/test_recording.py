@@ -63,6 +63,12 @@ def test_the_kernel_and_the_extensions_are_those_that_are_used() -> None:
     assert there.arithmetic != recording.here().arithmetic
 
 
+def test_the_library_of_linear_algebra_is_the_one_that_numpy_was_built_with() -> None:
+    config: Any = np.show_config(mode="dicts")
+    built_with = config["Build Dependencies"]["blas"]
+    assert recording.here().blas == f"{built_with['name']} {built_with['version']}"
+
+
 def test_another_python_or_processor_has_the_same_arithmetic() -> None:
     assert LAPTOP.model_copy(update={"python": "3.13", "processor": "x"}).arithmetic == LAPTOP.arithmetic
     for field in ("numpy", "blas", "kernel"):

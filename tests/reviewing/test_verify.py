@@ -349,12 +349,10 @@ def test_what_cannot_be_verified_is_one_message(project: Path, tmp_path: Path, m
         verify.verify([])
 
 
-def waited_for(condition: Callable[[], bool]) -> bool:
-    """Return whether something comes about within a minute."""
-    end = time.monotonic() + 60
-    while not condition() and time.monotonic() < end:
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something has come about, however slow the machine is."""
+    while not condition():
         time.sleep(0.05)
-    return condition()
 
 
 def is_running(pid: int) -> bool:
@@ -369,15 +367,16 @@ def is_running(pid: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_no_process_and_no_file(project: Path, tmp_path: Path, number: signal.Signals) -> None:
     log = tmp_path / "log"
-    process = program("reviewing.verify", LOG=str(log), SLEEP="600")
-    assert waited_for(lambda: log.exists() and bool(log.read_text().strip()))
+    process = program("reviewing.verify", LOG=str(log), SLEEP="1000000")
+    wait_for(lambda: process.poll() is not None or (log.exists() and bool(log.read_text().strip())))
+    assert process.poll() is None
     assert list(project.glob("verify-*"))
     process.send_signal(number)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate()
     assert process.returncode == 1
     assert printed.rstrip().endswith("interrupted")
     (line,) = log.read_text().splitlines()
-    assert waited_for(lambda: not is_running(int(line.split()[0])))
+    wait_for(lambda: not is_running(int(line.split()[0])))
     assert list(project.glob("verify-*")) == []
     assert not Path("verify").exists()
 

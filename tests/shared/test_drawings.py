@@ -253,6 +253,15 @@ def test_grain_of_a_table_beside_the_sheet_is_told_from_the_digit_or_doubted(deg
     assert sum(found) >= 2
 
 
+@pytest.mark.parametrize("hand", [0, 20])
+def test_a_digit_that_touches_a_one_below_or_above_is_doubted(hand: int) -> None:
+    for upper, lower in [(digit, 1) for digit in (0, 4, 7, 9)] + [(1, digit) for digit in (0, 4, 7, 9)]:
+        above = placed(photographs.coverage(IMAGES[hand + upper]), 0.38, row=0.3)
+        below = placed(photographs.coverage(IMAGES[hand + lower]), 0.38, row=0.67)
+        doubts = find(plain().painted(np.maximum(above, below), BLUE).photograph()).doubts
+        assert doubts == ["looks like two digits; cut one of them out"], (upper, lower)
+
+
 def test_two_that_touch_one_above_the_other_are_mostly_doubted() -> None:
     doubted = []
     for upper, lower in product(range(20, 30), (0, 3, 7, 8)):
