@@ -4,17 +4,14 @@ import hashlib
 import io
 import re
 
-import matplotlib.style
-from matplotlib.figure import Figure
-
-from stages.shared.figures import GRAY, INK, METADATA, STYLE
+from stages.shared.figures import GRAY, INK, METADATA, Figure, use_style
 
 INCHES = (7.0, 2.8)  # width and height, unless a block sets others
 
 
 def new() -> Figure:
     """Return an empty figure in the style of all figures; what draws on it changes the style of this process."""
-    matplotlib.style.use(["default", STYLE])
+    use_style()
     return Figure(INCHES, layout="constrained")
 
 

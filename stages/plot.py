@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -25,6 +23,8 @@ from stages.shared.figures import (
     PERCENT,
     ROOMY,
     VERMILION,
+    Normalize,
+    ScalarMappable,
     SubFigure,
     as_images,
     figure_at,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+LINK = "120000"  # what git calls a symbolic link
 
 
 def git(*arguments: str, folder: Path = ROOT) -> bytes:
@@ -23,13 +24,13 @@ def test_a_clone_that_asks_for_crlf_has_the_committed_bytes(tmp_path: Path, opti
     clone = tmp_path / "clone"
     git("clone", "--quiet", "--no-local", "-c", option, str(ROOT), str(clone))
     entries = [entry.split("\t") for entry in git("ls-tree", "-r", "-z", "HEAD").decode().split("\0")[:-1]]
-    committed = {path: information.split()[2] for information, path in entries}
+    committed = {path: information.split()[2] for information, path in entries if not information.startswith(LINK)}
     found = git("hash-object", "--no-filters", *committed, folder=clone).decode().split()
     assert dict(zip(committed, found, strict=True)) == committed
 
 
 def test_git_need_not_guess_what_is_text() -> None:
-    paths = git("ls-files", "-z").decode().split("\0")[:-1]
+    paths = [path for path in git("ls-files", "-z").decode().split("\0")[:-1] if not (ROOT / path).is_symlink()]
     fields = git("check-attr", "-z", "eol", "binary", "--", *paths).decode().split("\0")[:-1]
     attributes = {(path, name): value for path, name, value in zip(*[iter(fields)] * 3, strict=True)}
     for path in paths:

@@ -177,7 +177,7 @@ def test_all_stages_run(chosen: Set, monkeypatch: pytest.MonkeyPatch, capsys: py
 
     plot.plot("only")
     assert {path.name for path in Path("figures/only").glob("*.png")} == {
-        f"{name}.png" for name in ("confusion", "curves", "predictions", "weights")
+        f"{name}.png" for name in ("confusion", "curves", "predictions", "saliency", "weights")
     }
     capsys.readouterr()
     check_gradients.report("only")

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.nn.arrays import Array
 from stages.nn.layer import Layer, Path
 from stages.nn.softmax import softmax
-from stages.shared.figures import BLUE, GRAY, Axes, as_images, show_tiles
+from stages.shared.figures import BLUE, GRAY, Axes, as_images, colormaps, show_tiles
 
 SHOWN_MAPS = 16  # of a layer
 MOST_TILES, FEWEST_TILES = 16, 8  # that a row has room for
@@ -120,7 +119,7 @@ def over(images: Array, values: Array, colors: str, low: float, high: float) -> 
         np.arange(side) * count // side for side, count in zip((height, width), values.shape[1:], strict=True)
     )
     spread = values[:, rows][:, :, columns]
-    colored: Array = mpl.colormaps[colors]((spread - low) / (high - low))[..., :3]
+    colored: Array = colormaps[colors]((spread - low) / (high - low))[..., :3]
     return colored * (1 - SHADE * darkness)
 
 

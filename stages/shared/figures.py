@@ -12,8 +12,11 @@ from typing import Any
 os.environ.setdefault("MPLCONFIGDIR", str(Path(sys.prefix, "matplotlib")))
 
 import matplotlib.style
+from matplotlib import colormaps as colormaps
 from matplotlib.axes import Axes as Axes
-from matplotlib.figure import Figure
+from matplotlib.cm import ScalarMappable as ScalarMappable
+from matplotlib.colors import Normalize as Normalize
+from matplotlib.figure import Figure as Figure
 from matplotlib.figure import SubFigure as SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
@@ -53,6 +56,11 @@ PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g}%")
 SIDE = 28  # of a tile; the longer side of an image is as long
 PITCH = 32  # from one tile to the next
 ROOMY = 15  # as many classes as a confusion matrix of usual size has room for
+
+
+def use_style() -> None:
+    """Draw in the style of all figures from now on, in this process."""
+    matplotlib.style.use(["default", STYLE])
 
 
 @contextmanager

@@ -123,4 +123,6 @@ def test_networks_of_the_write_ups_are_recognized_in_params_yaml() -> None:
         "w4-tanh-16-16": 4.0,
         "w5-relu-128": 5.0,
         "w5-relu-128-mini-batch": None,
+        "convolution": None,
+        "transformer": None,
     }
