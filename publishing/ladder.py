@@ -143,13 +143,17 @@ def change(step: Rung | Committee, folder: str = "") -> str:
     return f"[{text}]({folder}{step.page})" if (ROOT / "docs" / page).exists() else text
 
 
-def steps_table(folder: str = "") -> str:
-    """Return the table of all steps that are drawn; `folder` leads to docs/ from where it is shown."""
+def steps_table(folder: str = "", run: bool = False) -> str:
+    """Return the table of all steps that are drawn; with `run`, of those that have been run.
+
+    `folder` leads to docs/ from where it is shown.
+    """
     ladder, found = load()
     signs = {name: sign for sign, name, _ in numbered(ladder)}
     rows = [
         [sign, signs.get(step.after or "", ""), change(step, folder), *cells(found.get(name))]
         for sign, name, step in numbered(ladder)
+        if name in found or not run
     ]
     return table(HEAD, rows, "---", "---", "---", "--:")
 

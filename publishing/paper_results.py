@@ -153,11 +153,14 @@ def results_table() -> str:
 
 
 def ladder_table() -> str:
-    """Return the rungs of the ladder: what each changes, and what it reaches."""
+    """Return the rungs of the ladder that have been run, what each changes and reaches; nothing if none has."""
     steps, found = ladder.load()
+    if not found:
+        return ""
     rows = [
         [sign, plain(step.change), *ladder.cells(found.get(name))[:3], *ladder.cells(found.get(name))[4:]]
         for sign, name, step in ladder.numbered(steps)
+        if name in found
     ]
     caption = (
         "The ladder: accuracy on the test images in percent, mean and standard deviation over the seeds, with Wilson's "
