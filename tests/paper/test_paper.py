@@ -31,10 +31,11 @@ SECTIONS = [
     "4 Numerical evidence",
     "5 Results",
     "6 The write-ups tested",
-    "7 Ablations",
-    "8 Performance",
-    "9 Limits",
-    "10 Reproducibility",
+    "7 The ladder",
+    "8 Ablations",
+    "9 Performance",
+    "10 Limits",
+    "11 Reproducibility",
     "References",
 ]
 DERIVATIONS = sorted((ROOT / "docs/derivations").glob("*.md"))
@@ -310,7 +311,8 @@ def test_the_site_links_to_the_paper_or_says_which_command_makes_it(
     state: str, shown: str, real: "Copy", tmp_path: Path
 ) -> None:
     copy = real.again(tmp_path / "copy")
-    for name in ("docs/index.md", "publishing/results.py", "publishing/readme.py"):
+    of_the_site = (f"publishing/{name}.py" for name in ("charts", "ladder_chart", "readme", "results"))
+    for name in ("docs/index.md", *of_the_site):
         copy.write(name, (ROOT / name).read_text(encoding="utf-8"))
     if state != "none":
         copy.write("paper/chainrule.pdf", state)
