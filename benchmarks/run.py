@@ -22,11 +22,11 @@ from tqdm import tqdm
 
 from benchmarks.contestants import BARE, CONTESTANTS, THREADS, Contestant, Work
 from benchmarks.image_networks import CONVOLUTION, TRANSFORMER
-from reviewing.recording import processor
 from stages.nn.cross_entropy import cross_entropy
 from stages.shared import splits
 from stages.shared.artifacts import write_json
 from stages.shared.errors import UserError, run
+from stages.shared.machine import processor
 
 RESULTS = Path("benchmarks/results.json")
 LEARNERS = {name: contestant for name, contestant in CONTESTANTS.items() if name != BARE}

@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reviewing.git import git
 from reviewing.judging import differences
 from reviewing.significance import REPRODUCTIONS, find_spread
 from stages.shared.artifacts import read_json
 from stages.shared.errors import UserError, run
+from stages.shared.git import git
 from stages.shared.schema import read
 
 

@@ -23,9 +23,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from threadpoolctl import threadpool_info
 
+from stages.shared import git
 from stages.shared.artifacts import write_json
 from stages.shared.errors import UserError, run
-from stages.shared.machine import processor as processor
+from stages.shared.machine import processor
 
 RECORD = Path("recorded_run.json")
 LOCK = Path("dvc.lock")
@@ -205,7 +206,7 @@ class Clock:
 def environment() -> dict[str, str]:
     """Return the environment variables for a `dvc repro` whose stages find this Python, as `python`, first."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1"}
+    return git.environment() | {"PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def repro() -> tuple[int, dict[str, float]]:

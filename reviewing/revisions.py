@@ -2,7 +2,6 @@
 
 import io
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from reviewing.rows import count_classes, in_new_form
+from stages.shared import git
 from stages.shared.changes import Change, changes
 from stages.shared.errors import UserError
 from stages.shared.schema import PATH
@@ -179,7 +179,7 @@ def _resolve(repo: Any, base: str) -> str:
             f"{Path.cwd()} is not in a repository of git, and a report compares with a revision that git has; "
             "clone the project with `git clone`, and run this in the clone"
         )
-    if not _git("rev-parse", "--verify", "--quiet", "HEAD"):
+    if not git.answer("rev-parse", "--verify", "--quiet", "HEAD"):
         raise UserError(
             f"{Path.cwd()} is in a repository of git that has no commit yet, and a report compares with one; "
             "`git add --all`, then `git commit --message 'First results'`, and make the report after the next change"
@@ -188,7 +188,7 @@ def _resolve(repo: Any, base: str) -> str:
         found: str = resolve_rev(repo.scm, base)
     except DvcException:
         found = ""
-    commit = _git("rev-parse", "--verify", "--quiet", f"{found}^{{commit}}")  # which a file or a folder has not
+    commit = git.answer("rev-parse", "--verify", "--quiet", f"{found}^{{commit}}")  # which a file or a folder has not
     if not found or not commit:
         raise UserError(f"{base}: no revision that git knows here; {_what_there_is()}")
     return commit
@@ -196,17 +196,13 @@ def _resolve(repo: Any, base: str) -> str:
 
 def _what_there_is() -> str:
     """Return how to get the commits that are not here, or to see which there are."""
-    if not _git("remote"):
+    if not git.answer("remote"):
         return "`git branch --all` and `git tag` list what there is"
-    deepen = "--unshallow " if _git("rev-parse", "--is-shallow-repository") == "true" else ""
+    deepen = "--unshallow " if git.answer("rev-parse", "--is-shallow-repository") == "true" else ""
     return (
         f"`git fetch {deepen}origin '+refs/heads/*:refs/remotes/origin/*'` gets all branches; "
         "name one as git does, such as: make report BASE=origin/main"
     )
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=False, capture_output=True, encoding="utf-8").stdout.strip()
 
 
 def _of_metrics(metrics: Any, base: str) -> dict[str, list[Change]]:

@@ -24,15 +24,15 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from reviewing import recording
-from reviewing.git import environment, git
 from reviewing.judging import differences, parsed
 from reviewing.proof import Output, Proof, Stage, content, markdown
-from reviewing.recording import LOCK, REPRO, Clock, Entries, Machine, Made
+from reviewing.recording import LOCK, REPRO, Clock, Entries, Machine, Made, environment
 from reviewing.significance import REPRODUCTIONS, Spread, find_spread
 from stages.ladder import revision
 from stages.shared import schema
 from stages.shared.artifacts import replacing, write_json, write_text
 from stages.shared.errors import UserError, run
+from stages.shared.git import git
 from stages.shared.mnist import FILES, RAW
 
 FOLDER = Path("verify")

@@ -1,9 +1,8 @@
 """Which revision of the code made what was measured, and whether the mathematics has changed since."""
 
-import os
-import subprocess
 from pathlib import Path
 
+from stages.shared import git
 from stages.shared.artifacts import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -11,34 +10,23 @@ RESULTS = Path("ladder/results.json")
 MATHEMATICS = "stages/nn"
 CODE = ("stages", "ladder/params.yaml", "ladder/rungs.yaml", "params.yaml")
 CHANGED = " with changes"
-OF_A_HOOK = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")  # they would name another folder
-
-
-def git(folder: Path, *arguments: str) -> str | None:
-    """Return what a git command prints in a folder, None if it fails."""
-    env = {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
-    try:
-        done = subprocess.run(["git", *arguments], cwd=folder, env=env, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.decode().strip()
 
 
 def revision(folder: Path = ROOT) -> str:
     """Return the commit that is checked out, and whether code or parameters differ from it."""
-    commit = git(folder, "rev-parse", "--short=12", "HEAD")
+    commit = git.answer("rev-parse", "--short=12", "HEAD", folder=folder)
     if commit is None:
         return "unknown"
-    return commit + (CHANGED if git(folder, "status", "--porcelain", "--", *CODE) else "")
+    return commit + (CHANGED if git.answer("status", "--porcelain", "--", *CODE, folder=folder) else "")
 
 
 def since(made_by: str, folder: Path = ROOT) -> str:
     """Return in a sentence whether the mathematics has changed since a revision."""
     commit = made_by.removesuffix(CHANGED)
-    count = git(folder, "rev-list", "--count", f"{commit}..HEAD", "--", MATHEMATICS)
+    count = git.answer("rev-list", "--count", f"{commit}..HEAD", "--", MATHEMATICS, folder=folder)
     if count is None:
         return f"Whether {MATHEMATICS} has changed since revision {made_by} is not known: it is not in this clone."
-    if git(folder, "diff", "--quiet", commit, "--", MATHEMATICS) is not None:
+    if git.answer("diff", "--quiet", commit, "--", MATHEMATICS, folder=folder) is not None:
         return f"{MATHEMATICS} is what it was at revision {made_by}."
     how = f"in {count} {'commit' if count == '1' else 'commits'}" if count != "0" else "in the working tree"
     return f"{MATHEMATICS} has changed since revision {made_by}, {how}: the figures are older than it, not wrong."
