@@ -8,11 +8,9 @@ from pydantic import BaseModel
 from publishing import words
 from publishing.blocks import ROOT
 from publishing.markup import escaped, table
-from publishing.measurements import Read
+from publishing.measurements import Read, load_literature
 from stages.ladder import revision, rungs
 from stages.ladder.rungs import Committee, Ladder, Rung
-from stages.shared import schema
-from stages.shared.schema import Section
 
 FOLDER = ROOT / "ladder"
 NOT_RUN = "not run yet"
@@ -60,30 +58,9 @@ class Results(Read):
     digits: list[Digit]
 
 
-class Published(Section):
-    """An error in percent that others have reached, and the key of its source in references.bib."""
-
-    network: str
-    method: str
-    error: float
-    who: str
-    source: str
-
-
-class Literature(Section):
-    """All of literature.yaml."""
-
-    published: list[Published]
-
-
 def load() -> tuple[Ladder, dict[str, Row]]:
     """Return the rungs, and what those that have been run have come to."""
     return rungs.load(FOLDER), Results.load().rungs if Results.PATH.exists() else {}
-
-
-def literature() -> list[Published]:
-    """Return what others have reached."""
-    return schema.validate(Literature, schema.read(FOLDER / "literature.yaml")).published
 
 
 def numbered(ladder: Ladder) -> Iterator[tuple[str, str, Rung | Committee]]:
@@ -183,7 +160,7 @@ def literature_table() -> str:
     """Return what others have reached, with citations."""
     rows = [
         [escaped(of.network), escaped(of.method), f"{of.error:g}", f"{escaped(of.who)} [@{of.source}]"]
-        for of in literature()
+        for of in load_literature()
     ]
     return table(["Network", "Trained on", "Test error, %", "Source"], rows, "---", "---", "--:", "---")
 

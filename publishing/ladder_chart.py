@@ -7,12 +7,14 @@ import numpy as np
 
 from publishing import ladder
 from publishing.charts import embedded
-from publishing.ladder import NOTHING, Published, Results, Row
+from publishing.ladder import NOTHING, Results, Row
 from publishing.markup import escaped
+from publishing.measurements import Published, load_literature
 from stages.ladder.rungs import Committee, Rung
 from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, VERMILION, Axes, SubFigure, show_tiles
 
 COLORS = {"ladder": BLUE, "transformer": VERMILION}
+DRAWN = 1  # percent: what others have reached is drawn below it
 ERRORS = (0.2, 0.5, 1, 2, 5, 10, 20)
 COLUMNS = 10
 
@@ -29,7 +31,7 @@ def chart() -> str:
         f"{s} {step.change}: {row.error:.2f} % after {row.seconds:.0f} s" for s, step, row in drawn.values()
     )
     return embedded(
-        lambda figure: draw(figure, drawn, ladder.literature()),
+        lambda figure: draw(figure, drawn, load_literature()),
         (10, 5.2),
         "The ladder",
         "test error against seconds of training, mean over the seeds; bars: standard deviation",
@@ -49,7 +51,7 @@ def draw(figure: SubFigure, drawn: Drawn, published: list[Published]) -> None:
         axes.errorbar(row.seconds, row.error, yerr=spread, fmt="o", color=color, ms=11, elinewidth=1.2, capsize=2)
         at = (row.seconds, row.error)
         axes.annotate(sign, at, color="white", weight="bold", ha="center", va="center", fontsize=7)
-    for of in published:
+    for of in (of for of in published if of.error < DRAWN):
         axes.axhline(of.error, color=GRAY, linewidth=0.7, linestyle="--", zorder=0)
         label = f"{of.error:g}%  {of.who}"
         axes.annotate(

@@ -18,6 +18,8 @@ from stages.shared.changes import name_leaves
 from stages.shared.errors import UserError
 from stages.shared.schema import Schema
 
+LITERATURE = Path(__file__).parents[1] / "docs/literature.yaml"
+
 METRICS, FIGURES, LOCK = Path("metrics"), Path("figures"), Path("dvc.lock")
 ABLATIONS, REPRODUCTIONS = METRICS / "ablations.json", METRICS / "reproductions.json"
 BENCHMARKS = Path("benchmarks/results.json")
@@ -261,26 +263,38 @@ class Error(BaseModel):
 
 
 class Published(BaseModel):
-    """An error rate of the literature, in percent."""
+    """An error of the literature in percent, the key of its source, and whether the network is a perceptron."""
 
     network: str
     method: str
     error: float
+    who: str
     source: str
+    plain: bool
+
+
+class Literature(BaseModel):
+    """What others have published."""
+
+    published: list[Published]
 
 
 class WriteUps(BaseModel):
-    """What the write-ups say, and what others have published."""
+    """What the write-ups say."""
 
     write_ups: list[WriteUp]
     claims: list[Claim]
     errors: list[Error]
-    published: list[Published] = []
 
 
 def load_metrics(model: str) -> Metrics:
     """Return the metrics of a model; raise UserError as `load` does."""
     return load(METRICS / f"{model}.json", Metrics, "dvc repro")
+
+
+def load_literature() -> list[Published]:
+    """Return what others have published."""
+    return Literature.model_validate(schema.read(LITERATURE)).published
 
 
 def load_write_ups() -> WriteUps:

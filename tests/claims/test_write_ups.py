@@ -38,9 +38,3 @@ def test_the_rounding_of_a_percentage_is_half_a_unit_of_its_last_digit() -> None
         for number in claim.get("numbers", []):
             if number["unit"] == "%":
                 assert number["rounding"] == pytest.approx(half_a_unit_of_the_last_digit(str(number["value"])))
-
-
-def test_published_error_rates_have_sources() -> None:
-    for row in CONTENT["published"]:
-        assert 0 < row["error"] < 10
-        assert any(f" {year}" in row["source"] for year in range(1998, 2016))

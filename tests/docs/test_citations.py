@@ -62,5 +62,5 @@ def test_other_text_is_no_citation(text: str) -> None:
 def test_every_work_of_the_bibliography_is_cited_on_some_page() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
     text += "".join(page.read_text(encoding="utf-8") for page in (ROOT / "paper").rglob("*.md"))
-    text += (ROOT / "ladder/literature.yaml").read_text(encoding="utf-8").replace("source: ", "@")
+    text += (ROOT / "docs/literature.yaml").read_text(encoding="utf-8").replace("source: ", "@")
     assert [key for key in citations.entries() if f"@{key}" not in text] == []

@@ -11,6 +11,7 @@ from matplotlib.gridspec import GridSpec
 
 from publishing import ladder, ladder_chart
 from publishing.ladder import Results
+from publishing.measurements import load_literature
 from stages.ladder import rungs
 from stages.ladder.revision import since
 
@@ -100,7 +101,7 @@ def test_what_others_have_reached_has_its_source() -> None:
     rows = cells(ladder.literature_table())[2:]
     assert ["0.23", "Cireşan et al. 2012 [@ciresan2012]"] in [row[2:] for row in rows]
     bibliography = (ROOT / "docs/references.bib").read_text()
-    for of in ladder.literature():
+    for of in load_literature():
         entry = bibliography.partition(f"{{{of.source},")[2].partition("\n}")[0]
         author, *_, year = of.who.split()
         assert author in entry, of.source
@@ -114,7 +115,7 @@ def test_the_chart_has_each_rung_at_its_seconds_and_error_joined_to_the_one_befo
     steps, found = ladder.load()
     drawn = {name: (sign, step, found[name]) for sign, name, step in ladder.numbered(steps) if name in found}
     panel = Figure().add_subfigure(GridSpec(1, 1)[0])
-    ladder_chart.draw(panel, drawn, ladder.literature())
+    ladder_chart.draw(panel, drawn, load_literature())
     axes, beside = panel.axes
     points = {text.get_text(): text.xy for text in axes.texts if hasattr(text, "xy")}
     assert points[row_of("convolution")[0]] == pytest.approx((71.26, 0.88))
