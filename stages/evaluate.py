@@ -44,12 +44,17 @@ def summary(loss: float, confusion: NDArray[np.int64]) -> dict[str, Any]:
         accuracy; interval, its 95 % confidence interval (Wilson 1927); cross_entropy, the mean.
     """
     m, correct = int(confusion.sum()), int(confusion.trace())
-    interval = binomtest(correct, m).proportion_ci(confidence_level=0.95, method="wilson")
     return {
         "accuracy": round(correct / m, 6),
-        "interval": [round(interval.low, 6), round(interval.high, 6)],
+        "interval": interval(correct, m),
         "cross_entropy": round(loss, 6),
     }
+
+
+def interval(correct: int, m: int) -> list[float]:
+    """Return the 95 % confidence interval of an accuracy (Wilson 1927), for so many of m images."""
+    found = binomtest(correct, m).proportion_ci(confidence_level=0.95, method="wilson")
+    return [round(found.low, 6), round(found.high, 6)]
 
 
 def confusion_matrix(y: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:

@@ -20,6 +20,7 @@ from stages.shared.figures import (
     GRAY,
     INK,
     LIGHT_GRAY,
+    LONGEST,
     PERCENT,
     ROOMY,
     VERMILION,
@@ -38,7 +39,6 @@ from stages.shared.schema import named_row
 SHOWN_IMAGES = 15
 SHOWN_UNITS = 64
 SHOWN_CLASSES = 10
-LONGEST = 12  # characters of a class below an image
 ROWS = 20_000  # of a table, read together
 PARTS = {"test": "test", "held_out": "held-out", "validation": "validation", "train": "training"}
 

@@ -19,7 +19,19 @@ from stages.shared import drawings, models, parameters, picture_files, splits
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
 from stages.shared.explanations import Inside, look_inside, over_images, rows, saliency
-from stages.shared.figures import BLUE, GRAY, INK, PERCENT, Axes, SubFigure, as_images, figure_at, literal, shortened
+from stages.shared.figures import (
+    BLUE,
+    GRAY,
+    INK,
+    LONGEST,
+    PERCENT,
+    Axes,
+    SubFigure,
+    as_images,
+    figure_at,
+    literal,
+    shortened,
+)
 from stages.shared.mnist import FORM, Form
 
 FOLDER = Path("explained")  # where the figures of --explain go
@@ -28,7 +40,6 @@ SHOWN = 5  # of more classes, the most probable ones
 MODES = {1: "L", 3: "RGB"}  # of Pillow, by the number of channels
 ADVICE = "give them the ground, the margins and the proportions that the images of the set have."
 BARS = 15  # the same in a figure
-LONGEST = 12  # characters of a class in a figure
 
 
 @dataclass(frozen=True)

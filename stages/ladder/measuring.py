@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
-from stages.evaluate import confusion_matrix, summary
+from stages.evaluate import confusion_matrix, interval, summary
 from stages.nn.arrays import Array, Labels
 from stages.nn.network import Network
 from stages.nn.softmax import softmax
@@ -72,11 +71,10 @@ def write(name: str, about: dict[str, Any], results: Sequence[Result]) -> None:
     """
     accuracies = [result.measured["accuracy"] for result in results]
     mean, m = float(np.mean(accuracies)), about["images"]["test"]
-    interval = binomtest(round(mean * m), m).proportion_ci(confidence_level=0.95, method="wilson")
     over_seeds = {
         "mean": round(mean, 6),
         "spread": round(float(np.std(accuracies, ddof=1)), 6) if len(results) > 1 else None,
-        "interval": [round(interval.low, 6), round(interval.high, 6)],
+        "interval": interval(round(mean * m), m),
     }
     seeds = [{"seed": result.seed, "wrong": len(result.wrong), **result.measured} for result in results]
     write_json(METRICS / f"{name}.json", {**about, **over_seeds, "seeds": seeds})

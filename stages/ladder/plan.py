@@ -37,8 +37,8 @@ def minutes(name: str, rung: Rung) -> tuple[float, str]:
     path = RUNS / f"{name}.json"
     if not path.exists():
         return rung.seeds * rung.minutes, "estimated"
-    run = read_json(path)
-    return rung.seeds * sum(run["seconds"]) / len(run["seconds"]) / 60, f"as on {run['machine']}"
+    ran = read_json(path)
+    return rung.seeds * sum(ran["seconds"]) / len(ran["seconds"]) / 60, f"as on {ran['machine']}"
 
 
 def plan(targets: Sequence[str]) -> str:

@@ -55,6 +55,7 @@ PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g}%")
 
 SIDE = 28  # of a tile; the longer side of an image is as long
 PITCH = 32  # from one tile to the next
+LONGEST = 12  # characters of a class below an image
 ROOMY = 15  # as many classes as a confusion matrix of usual size has room for
 
 

@@ -1,5 +1,6 @@
 """What a network makes of an image: each layer's part is found and drawn where it belongs."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import matplotlib as mpl
@@ -12,6 +13,7 @@ from stages.nn.arrays import Array
 from stages.nn.batch_normalization import BatchNormalization
 from stages.nn.convolution import Convolution
 from stages.nn.dropout import Dropout
+from stages.nn.gradient_check import numeric_gradient
 from stages.nn.layer import Layer, Maker, Start
 from stages.nn.layer_normalization import LayerNormalization
 from stages.nn.max_pooling import MaxPooling
@@ -126,21 +128,15 @@ def test_tokens_that_are_no_places_of_an_image_are_not_drawn() -> None:
     assert look_inside(Network((4, 2), start, layers=[Attending, Affine]), np.ones(8)).heads == []
 
 
+def log_odds(Z: Array, classes: Sequence[int]) -> float:
+    """Return the log-odds of a class in each column, added up."""
+    p = softmax(Z)[classes, np.arange(Z.shape[1])]
+    return float(np.log(p / (1 - p)).sum())
+
+
 def test_the_gradient_of_the_log_odds_is_that_of_their_definition() -> None:
-    rng, h = np.random.default_rng(0), 1e-6
-    Z, classes = rng.normal(size=(4, 5)), np.array([0, 1, 2, 3, 1])
-    columns = np.arange(5)
-
-    def log_odds(Z: Array) -> Array:
-        p = softmax(Z)[classes, columns]
-        odds: Array = p / (1 - p)
-        return np.log(odds)
-
-    expected = np.empty_like(Z)
-    for k in range(4):
-        step = np.zeros((4, 1))
-        step[k] = h
-        expected[k] = (log_odds(Z + step) - log_odds(Z - step)) / (2 * h)
+    Z, classes = np.random.default_rng(0).normal(size=(4, 5)), [0, 1, 2, 3, 1]
+    expected = numeric_gradient(lambda: log_odds(Z, classes), Z)
     np.testing.assert_allclose(log_odds_gradient(Z, classes), expected, atol=1e-8)
 
 
@@ -154,19 +150,8 @@ def test_the_saliency_is_the_derivative_by_each_pixel() -> None:
     network = network_of(
         partial(Convolution, filters=2, padding=1), BatchNormalization, Tanh, partial(MaxPooling, size=2), Affine
     )
-    X, h = np.stack([image(), 1 - image()], axis=1), 1e-5
-    classes = [2, 0]
-
-    def log_odds(X: Array) -> Array:
-        p = softmax(network.forward(X))[classes, [0, 1]]
-        odds: Array = p / (1 - p)
-        return np.log(odds)
-
-    expected = np.empty_like(X)
-    for pixel in range(36):
-        step = np.zeros((36, 1))
-        step[pixel] = h
-        expected[pixel] = (log_odds(X + step) - log_odds(X - step)) / (2 * h)
+    X, classes = np.stack([image(), 1 - image()], axis=1), [2, 0]
+    expected = numeric_gradient(lambda: log_odds(network.forward(X), classes), X)
     np.testing.assert_allclose(saliency(network, X, classes), expected, atol=1e-8)
 
 
