@@ -6,8 +6,8 @@ Every number is read from metrics/, benchmarks/, params.yaml or stages/claims/wr
 import functools
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +113,20 @@ def splits() -> str:
     return ";\n".join(items) + ".\n"
 
 
+def networks_table() -> str:
+    """Return the layers of each model, from params.yaml."""
+    rows = [[f"`{name}`", network(row)] for name, row in load().parameters.models.items()]
+    caption = "The layers of the models, from the pixels to the logits."
+    return captioned("networks", caption, ["Model", "Layers"], rows, [23, 77])
+
+
 def protocol_table() -> str:
     """Return how each model is trained, from params.yaml."""
     rows = []
     for name, row in load().parameters.models.items():
-        start, optimizer, schedule = (
-            member(row.model_dump(mode="json")[family]) for family in ("initializer", "optimizer", "schedule")
-        )
+        options = row.model_dump(mode="json")
+        start, schedule = member(options["initializer"]), member(options["schedule"])
+        optimizer = member(options["optimizer"], usual(row.optimizer))
         decay = f", {'decoupled ' * row.decoupled_decay}weight decay {row.weight_decay:g}" if row.weight_decay else ""
         means = {"clipped at norm": row.clip_norm, "label smoothing": row.label_smoothing, "averaging": row.averaging}
         others = "".join(f", {what} {value:g}" for what, value in means.items() if value)
@@ -127,16 +134,24 @@ def protocol_table() -> str:
         batch = "all" if row.batch_size is None else f"{row.batch_size:,}"
         trained = words.length(row) + (f", early stopping {row.early_stopping}" if row.early_stopping else "")
         optimizer = f"{optimizer}{decay}{others}"
-        cells = [network(row), start, optimizer, rate, batch, trained, literal(row.split), str(row.seed)]
+        cells = [start, optimizer, rate, batch, trained, literal(row.split), str(row.seed)]
         rows.append([f"`{name}`", *cells])
-    header = ["Model", "Network", "First weights", "Optimizer", "Rate", "Batch", "Length", "Split", "Seed"]
-    caption = "The models and how they are trained, from `params.yaml`."
-    return captioned("models", caption, header, rows, [23, 13, 14, 10, 11, 6, 10, 9, -5])
+    header = ["Model", "First weights", "Optimizer", "Rate", "Batch", "Length", "Split", "Seed"]
+    caption = (
+        "How the models are trained, from `params.yaml`. An optimizer's options are stated where they are not those of "
+        "its listing."
+    )
+    return captioned("models", caption, header, rows, [23, 17, 17, 14, 6, 11, 9, -5])
 
 
-def member(options: dict[str, Any]) -> str:
-    """Return a member of a family as in params.yaml, with its options in brackets."""
-    name, *rest = options.items()
+def usual(member: Any) -> set[str]:
+    """Return the options of a member of a family that have their default."""
+    return {option.name for option in fields(member) if getattr(member, option.name) == option.default}
+
+
+def member(options: dict[str, Any], left_out: Collection[str] = ()) -> str:
+    """Return a member of a family as in params.yaml, with its options in brackets but for some."""
+    name, *rest = ((key, value) for key, value in options.items() if key not in left_out)
     given = ", ".join(
         f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in rest
     )
@@ -296,14 +311,14 @@ def gradients_table() -> str:
             checked = sum(len(c.analytic) for c in comparisons)
             error = bound(max(c.error for c in comparisons if c.verdict == "right"))
             names = ", ".join(c.name for c in comparisons)
-            rows.append([f"`{name}`", network(row), names, f"{parameters:,}", f"{checked:,}", error])
+            rows.append([f"`{name}`", names, f"{parameters:,}", f"{checked:,}", error])
     caption = (
         "Analytic gradients against central differences, in float64, computed while this paper was built. The error is "
         "the largest of the relative errors of the arrays; those whose gradient is 0, such as a bias before a batch "
         "normalization, have none but rounding's."
     )
-    header = ["Model", "Network", "Arrays", "Parameters", "Entries checked", "Error below"]
-    return captioned("gradients", caption, header, rows, [24, 20, 22, -11, -9, -11])
+    header = ["Model", "Arrays", "Parameters", "Entries checked", "Error below"]
+    return captioned("gradients", caption, header, rows, [24, 42, -11, -9, -11])
 
 
 def bound(error: float) -> str:

@@ -57,8 +57,11 @@ def pages(document: PdfReader) -> list[str]:
 
 
 def unbroken(text: str) -> str:
-    """Return a text without spaces: a line may end anywhere beside a sign."""
-    return "".join(text.split())
+    """Return a text without spaces, as a line may end anywhere beside a sign, and with hyphens for soft ones.
+
+    Both are one glyph of a font, and a PDF has one sign for a glyph: that of its first use.
+    """
+    return "".join(text.replace("\xad", "-").split())
 
 
 def test_it_has_every_section_in_order_and_twelve_pages_or_more(pages: list[str]) -> None:

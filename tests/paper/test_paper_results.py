@@ -109,15 +109,21 @@ def in_words(layers: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(words)
 
 
+def check_networks(rows: Rows, copy: "Copy") -> None:
+    models = copy.read("params.yaml")["models"]
+    assert [name for name, _ in rows] == list(models)
+    for name, network in rows:
+        repeated = set(re.findall(r"(\d+|x)(?= x \(| \()", network))
+        assert tokens(in_words(models[name]["layers"])) | repeated == tokens(network) | repeated
+        if " x (" not in network:
+            assert network == in_words(models[name]["layers"])
+
+
 def check_models(rows: Rows, copy: "Copy") -> None:
     models = copy.read("params.yaml")["models"]
     assert [row[0] for row in rows] == list(models)
-    for name, network, start, optimizer, rate, batch, length, *rest in rows:
+    for name, start, optimizer, rate, batch, length, *rest in rows:
         model = models[name]
-        repeated = set(re.findall(r"(\d+|x)(?= x \(| \()", network))
-        assert tokens(in_words(model["layers"])) | repeated == tokens(network) | repeated
-        if " x (" not in network:
-            assert network == in_words(model["layers"])
         for family, cell in (("initializer", start), ("optimizer", optimizer), ("schedule", rate)):
             assert options(model, family) <= set(map(float, numbers(cell)))
         assert float(numbers(rate)[0]) == model["learning_rate"]
@@ -200,19 +206,18 @@ def check_ablations(group: str) -> Callable[[Rows, "Copy"], None]:
 
 
 @functools.cache
-def gradient_checks(copy: "Copy") -> dict[str, tuple[str, str]]:
-    """Return what the program for it prints on each model: its network, and a table."""
+def gradient_checks(copy: "Copy") -> dict[str, str]:
+    """Return the table that the program for it prints on each model."""
     names = list(copy.read("params.yaml")["models"])
     done = copy.run("-c", f"from tools.check_gradients import report\nfor name in {names}: report(name)")
-    found = re.findall(r"^(\S+): (.+); weight decay .*\n(?:.+\n)+\n((?:.+\n)+)", done.stdout, re.MULTILINE)
-    return {name: (network, table) for name, network, table in found}
+    found = re.findall(r"^(\S+): .+; weight decay .*\n(?:.+\n)+\n((?:.+\n)+)", done.stdout, re.MULTILINE)
+    return dict(found)
 
 
 def check_gradients(rows: Rows, copy: "Copy") -> None:
     assert [row[0] for row in rows] == list(copy.read("params.yaml")["models"])
-    for name, network, arrays, parameters, entries, bound in rows:
-        title, table = gradient_checks(copy)[name]
-        assert network == title
+    for name, arrays, parameters, entries, bound in rows:
+        table = gradient_checks(copy)[name]
         found = re.findall(
             r"^([\w.]+) +[\dx ]+  (\d+) of (\d+) .* (\S+e[-+]\d+|0) +right( to rounding)?$", table, re.MULTILINE
         )
@@ -285,6 +290,7 @@ def check_sums(rows: Rows, copy: "Copy") -> None:
 
 
 CHECKS: dict[str, Callable[[Rows, "Copy"], None]] = {
+    "networks": check_networks,
     "models": check_models,
     "gradients": check_gradients,
     "engines": check_engines,
