@@ -162,6 +162,11 @@ def test_the_split_has_the_images_as_they_are_meant_to_be_seen(chosen: Set) -> N
         assert np.array_equal(y, labels)
 
 
+def test_only_a_csv_of_mnists_form_is_said_to_mix_the_official_test_images(chosen: Set) -> None:
+    notes = splits.load_description("kaggle").notes
+    assert notes == (["No test part: a CSV has none."] if chosen.csv else [])
+
+
 def test_all_stages_run(chosen: Set, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     form, classes = chosen.form, len(chosen.form.classes)
     train.train("only")

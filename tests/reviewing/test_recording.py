@@ -1,6 +1,7 @@
 """What recorded_run.json says of which machine made what."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -73,6 +74,16 @@ def test_another_python_or_processor_has_the_same_arithmetic() -> None:
     assert LAPTOP.model_copy(update={"python": "3.13", "processor": "x"}).arithmetic == LAPTOP.arithmetic
     for field in ("numpy", "blas", "kernel"):
         assert LAPTOP.model_copy(update={field: "x"}).arithmetic != LAPTOP.arithmetic
+
+
+@pytest.mark.parametrize("path", ["/usr/bin:/bin", None])
+def test_a_stage_finds_this_python_first(path: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PATH")
+    if path is not None:
+        monkeypatch.setenv("PATH", path)
+    folder, *others = recording.environment()["PATH"].split(os.pathsep)
+    assert folder == str(Path(sys.executable).parent)
+    assert others == (path or os.defpath).split(os.pathsep)
 
 
 def test_what_is_the_same_keeps_its_machine(by_laptop: Record) -> None:
