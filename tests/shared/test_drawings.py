@@ -115,6 +115,12 @@ def test_a_line_as_thin_as_a_pixel(tmp_path: Path) -> None:
     assert np.array_equal(np.flatnonzero(prepare(image, tmp_path / "image.png")), 28 * np.arange(4, 24) + CENTER)
 
 
+def test_a_line_whose_pixels_touch_at_their_corners_is_in_one_piece() -> None:
+    image = gray(np.full((60, 60), 255))
+    ImageDraw.Draw(image).line([(47, 12), (12, 47)], fill=0)
+    assert find(image.convert("RGB")).doubts == []
+
+
 @pytest.mark.parametrize("level", [0, 128, 255])
 @pytest.mark.parametrize("noise", [0, 4])
 def test_an_empty_image_is_an_error(level: int, noise: int) -> None:
