@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parent.parent
 Write = Callable[[Path, Mapping[str, Any]], None]
 MODELS = ("first", "second")
-APART = ("ablate", "reproduce", "paper")  # these take long; they have tests of their own
+APART = ("export", "ablate", "reproduce", "paper")  # of certain models, or long; they have tests of their own
 
 
 class Project:

@@ -61,7 +61,9 @@ def test_every_artifact_has_the_same_bytes_in_another_environment(
     locks = []
     for number, environment in enumerate(ENVIRONMENTS):
         changes = {"stages/claims/reproductions/runs.py": UNTIMED}
-        project = Project(tmp_path / str(number), mirror, write_parameters, without=["paper"], changes=changes)
+        project = Project(
+            tmp_path / str(number), mirror, write_parameters, without=["export", "paper"], changes=changes
+        )
         project.set(PARAMETERS)
         with cores(CORES[number]):
             project.repro(**environment)

@@ -12,7 +12,7 @@ from publishing.blocks import FENCE
 from tests.networks import layer_rows
 from tests.pipeline import ROOT, Project, Write
 
-RUN_APART = ("ablate", "reproduce")
+RUN_APART = ("export", "ablate", "reproduce")
 MODELS = ("w3-relu-10", "other")
 EDIT = "# in params.yaml, the 10 hidden units of w3-relu-10 become 32"
 REPORT = f"{sys.executable} -m reviewing.report"
