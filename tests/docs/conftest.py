@@ -55,9 +55,9 @@ def pages(site: Path) -> list[str]:
     return sorted(path.parent.relative_to(site).as_posix() + "/" for path in site.rglob("index.html"))
 
 
-@pytest.fixture(scope="session")
-def address(site: Path) -> Iterator[str]:
-    """Serve the site and yield its address."""
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a folder and yield its address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args: object) -> None:
@@ -70,10 +70,19 @@ def address(site: Path) -> Iterator[str]:
     class Server(http.server.ThreadingHTTPServer):
         request_queue_size = 128  # a page asks for many files at once
 
-    server = Server(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    server = Server(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    """Serve the site and yield its address."""
+    with serving(site) as address:
+        yield address
