@@ -199,8 +199,8 @@ def test_a_start_is_uniform_and_the_same_for_its_seed(modules: "Page") -> None:
     assert counts.min() > 650
 
 
-def picture(ink: NDArray[np.float32]) -> dict[str, Any]:
-    return {"height": len(ink), "width": len(ink[0]), "ink": b64encode(ink.tobytes()).decode()}
+def picture(ink: NDArray[np.floating[Any]]) -> dict[str, Any]:
+    return {"height": len(ink), "width": len(ink[0]), "ink": b64encode(ink.astype(np.float32).tobytes()).decode()}
 
 
 def test_the_drawn_digits_become_what_predict_makes_of_them(modules: "Page", network: Network) -> None:

@@ -21,7 +21,10 @@ const SILENCE = 700; // milliseconds without a change before the reading is said
 /** @type {(id: string) => any} */
 const at = (id) => document.getElementById(`draw-${id}`);
 
-const { parameters: trained, training } = await loadNetwork();
+const { parameters: trained, rate } = await loadNetwork().catch((error) => {
+  complain(error);
+  throw error;
+});
 const sheet = new Sheet();
 const state = {
   parameters: trained,
@@ -297,8 +300,8 @@ async function takeOneOfMnist() {
 }
 
 function takeStep() {
-  const rate = Number(at("rate").value);
-  if (!(rate >= 0)) return;
+  const chosen = Number(at("rate").value);
+  if (!(chosen >= 0)) return;
   const x = state.truth === null ? intoForm(sheet.ink)?.digit.data : state.x;
   if (!x) return;
   const X = { rows: 784, columns: 1, data: state.divided ? x : x.map((value) => 255 * value) };
@@ -307,7 +310,7 @@ function takeStep() {
   const read = pass.A2.data.indexOf(Math.max(...pass.A2.data));
   state.label = state.label ?? state.truth ?? read;
   const { label } = state;
-  const after = step(before, backward(before, X, pass, oneHot([label])), rate);
+  const after = step(before, backward(before, X, pass, oneHot([label])), chosen);
   const then = forward(after, X);
   state.before.push(before);
   state.parameters = after;
@@ -359,8 +362,8 @@ function settings() {
 }
 
 function begin() {
-  const { low, high } = training;
-  const parameters = start(seeded(++seed), low, high);
+  const width = Number(at("width").value);
+  const parameters = start(seeded(++seed), -width, width);
   Object.assign(state, { parameters, before: [], steps: 0, update: 0 });
   firstLoss = NaN;
   explain(null);
@@ -402,7 +405,7 @@ function follow({ seed: of, update, losses, loss, accuracy, silent, largest, par
   const isNumber = Number.isFinite(loss) && parameters.W2.data.every(Number.isFinite);
   if (!isNumber && !at("plain").checked) explain("larger");
   else if (!isNumber || largest > 709) explain(at("plain").checked ? "overflow" : loss > firstLoss ? "larger" : null);
-  else if (silent === 10) explain("silent");
+  else if (silent >= 5) explain("silent");
   else explain(loss > 1.5 * firstLoss ? "larger" : null);
   if (!isNumber) pause();
   show();
@@ -490,7 +493,7 @@ function three() {
   return [[...arc(90, 48, -2.6, 1.4), ...arc(192, 56, -1.5, 2.5)]];
 }
 
-at("rate").value = at("train-rate").value = String(training.rate);
+at("rate").value = at("train-rate").value = String(rate);
 listen();
 sheet.show(three());
 showNow();

@@ -91,7 +91,7 @@ function powers(size) {
 /** @param {number} share @returns {string} */
 export function percent(share) {
   if (Number.isNaN(share)) return "no number";
-  return `${(100 * share).toFixed(share > 0.0995 && share < 0.9995 ? 0 : 1)} %`;
+  return `${(100 * share).toFixed(share > 0.1 && share < 0.99 ? 0 : 1)} %`;
 }
 
 /**
@@ -114,14 +114,13 @@ export class Bars {
    * @param {(index: number) => void} choose
    */
   constructor(box, what, choose) {
-    this.what = what;
     this.rows = Array.from({ length: 10 }, (_, index) => {
       const button = element("button", "bar");
       const fill = element("span", "fill");
       const track = element("span", "track");
       const value = element("span", "value");
       track.append(fill);
-      button.append(element("span", "name", String(index)), track, value);
+      button.append(element("span", "draw-spoken", what), element("span", "name", String(index)), track, value);
       button.addEventListener("click", () => choose(index));
       box.append(button);
       return { button, fill, value };
@@ -143,7 +142,6 @@ export class Bars {
       fill.style.cssText = `left: ${100 * left}%; width: ${100 * width}%`;
       fill.classList.toggle("minus", values[index] < 0);
       value.textContent = write(values[index]);
-      button.setAttribute("aria-label", `${this.what} ${index}: ${write(values[index])}`);
       button.setAttribute("aria-pressed", String(index === chosen));
     });
   }
@@ -186,23 +184,26 @@ export class Tiles {
   }
 }
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM] = [640, 240, 44, 26]; // of the curves' picture, and of what stands beside its axes
+const [HEIGHT, LEFT, BOTTOM] = [240, 44, 26]; // of the curves' picture, and of what stands beside its axes
 const MOST = 300; // points of a curve
 
 /** The loss against the updates, on a logarithmic axis. */
 export class Curves {
   /** @type {[update: number, loss: number][][]} */
   curves = [[], []];
+  every = [1, 1]; // of so many points one is kept, evenly
+  given = [0, 0];
 
   /** @param {SVGSVGElement} svg */
   constructor(svg) {
     this.svg = svg;
-    svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
     this.show();
   }
 
   clear() {
     this.curves = [[], []];
+    this.every = [1, 1];
+    this.given = [0, 0];
     this.show();
   }
 
@@ -212,26 +213,30 @@ export class Curves {
    * @param {number} loss
    */
   add(curve, update, loss) {
-    if (!(loss > 0 && loss < Infinity)) return;
-    const points = this.curves[curve];
-    points.push([update, loss]);
-    if (points.length > 2 * MOST) this.curves[curve] = points.filter((_, n) => n % 2 === 0 || n > points.length - 3);
+    if (!(loss > 0 && loss < Infinity) || this.given[curve]++ % this.every[curve]) return;
+    this.curves[curve].push([update, loss]);
+    if (this.curves[curve].length === 2 * MOST) {
+      this.curves[curve] = this.curves[curve].filter((_, n) => n % 2 === 0);
+      this.every[curve] *= 2;
+    }
   }
 
   show() {
+    const width = this.svg.clientWidth || 640;
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     const all = this.curves.flat();
     const last = Math.max(10, ...all.map(([update]) => update));
     const logs = all.map(([, loss]) => Math.log10(loss));
     const [low, high] = [Math.floor(Math.min(-0.6, ...logs)), Math.ceil(Math.max(0.6, ...logs))];
     /** @type {(update: number) => number} */
-    const x = (update) => LEFT + ((WIDTH - LEFT - 8) * update) / last;
+    const x = (update) => LEFT + ((width - LEFT - 8) * update) / last;
     /** @type {(log: number) => number} */
     const y = (log) => 8 + ((HEIGHT - BOTTOM - 8) * (high - log)) / (high - low);
     const every = Math.ceil((high - low) / 5);
     const ticks = Array.from({ length: Math.floor((high - low) / every) + 1 }, (_, n) => low + n * every);
     const lines = ticks.map(
       (log) =>
-        `<line x1="${LEFT}" x2="${WIDTH - 8}" y1="${y(log)}" y2="${y(log)}" class="grid"/>` +
+        `<line x1="${LEFT}" x2="${width - 8}" y1="${y(log)}" y2="${y(log)}" class="grid"/>` +
         `<text x="${LEFT - 6}" y="${y(log) + 4}" text-anchor="end">${log < -3 || log > 3 ? `1e${log}` : 10 ** log}</text>`,
     );
     const paths = this.curves.map((points, n) => {
@@ -240,7 +245,7 @@ export class Curves {
     });
     const names =
       `<text x="${LEFT}" y="${HEIGHT - 6}">0</text>` +
-      `<text x="${WIDTH - 8}" y="${HEIGHT - 6}" text-anchor="end">${last} updates</text>`;
+      `<text x="${width - 8}" y="${HEIGHT - 6}" text-anchor="end">${last} updates</text>`;
     this.svg.innerHTML = lines.join("") + paths.join("") + names;
   }
 }

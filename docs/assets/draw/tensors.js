@@ -5,7 +5,6 @@
  * @import { Parameters } from "./network.js"
  * @typedef {{shape: number[], data: Float32Array | Uint8Array}} Tensor
  * @typedef {{tensors: Record<string, Tensor>, notes: Record<string, string>}} Tensors
- * @typedef {{low: number, high: number, rate: number}} Training how the pipeline trains the network
  * @typedef {{X: Matrix, y: Uint8Array}} Digits
  */
 
@@ -46,15 +45,13 @@ function matrix({ shape: [rows, columns], data }) {
 }
 
 /**
- * @returns {Promise<{parameters: Parameters, training: Training}>} the trained network
+ * @returns {Promise<{parameters: Parameters, rate: number}>} the trained network, and the rate it was trained with
  */
 export async function loadNetwork() {
   const { tensors, notes } = await load("w3-relu-10");
   const [W1, b1, W2, b2] = ["0.W", "0.b", "2.W", "2.b"].map((name) => matrix(tensors[name]));
   if (W1.rows !== UNITS || W1.columns !== INPUTS) throw new Error("w3-relu-10.safetensors: not a network 784-10-10");
-  const row = JSON.parse(notes.row);
-  const training = { low: row.initializer.low, high: row.initializer.high, rate: row.learning_rate };
-  return { parameters: { W1, b1, W2, b2 }, training };
+  return { parameters: { W1, b1, W2, b2 }, rate: JSON.parse(notes.row).learning_rate };
 }
 
 /**
