@@ -19,7 +19,7 @@ from stages.shared.errors import UserError, run
 from stages.shared.mnist import FALLBACK, FORM, PIXELS, Bytes, read_csv
 
 FOLDER = Path("docs/assets/draw")
-MODELS = ("w3-relu-10",)  # those that the page computes with
+MODELS = ("w3-relu-10", "convolution", "transformer")  # those that the page computes with
 TYPES = {np.dtype("<f4"): "F32", np.dtype("u1"): "U8"}
 ALIGNED = 8  # bytes, to which the header is filled up with blanks
 

@@ -1,7 +1,8 @@
 """What the page Draw a digit computes with, against NumPy: its modules, in a browser, without the page."""
 
+import json
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,16 @@ from numpy.typing import NDArray
 
 from publishing import node
 from stages.nn.affine import Affine
+from stages.nn.attention import Attention
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
-from stages.nn.layer import Start
+from stages.nn.layer import Layer, Start
 from stages.nn.network import Network
 from stages.nn.relu import ReLU
 from stages.nn.softmax import softmax
 from stages.shared.drawings import normalize
+from stages.shared.mnist import FORM
+from stages.shared.models import build_network
+from stages.shared.parameters import Model
 from tests.docs.conftest import ROOT, serving
 from tests.drawn import IMAGES, LABELS, STEP, gray
 from tests.test_export import read_tensors
@@ -43,6 +48,23 @@ FORWARD_AND_BACKWARD = """async ({ stride, mean, stable }) => {
     const J = crossEntropy(pass, y, stable);
     const moved = step(parameters, gradients, 0.5);
     return [J, Object.fromEntries(Object.entries({ X, ...pass, ...gradients, ...moved }).map(plain))];
+}"""
+
+LAYER_BY_LAYER = """async ({ name, stride }) => {
+    const { loadModel, loadDigits } = await import("/tensors.js");
+    const { through } = await import("/layers.js");
+    const { rows, tensors } = await loadModel(name);
+    const { X, y } = await loadDigits();
+    const outputs = [];
+    const attention = [];
+    for (let k = 0; k < y.length; k += stride) {
+        const image = { shape: [28, 28, 1], data: Float64Array.from(X.data.subarray(784 * k, 784 * (k + 1))) };
+        const seen = [];
+        through(rows, tensors, image, seen);
+        outputs.push(seen.map(({ name, output }) => [name, output.shape, [...output.data]]));
+        attention.push(seen.filter(({ name }) => name === "attention").map(({ output }) => output.attention));
+    }
+    return [outputs, attention.map((layers) => layers.map((heads) => heads.map((weights) => [...weights])))];
 }"""
 
 INTO_FORM = """async (pictures) => {
@@ -197,6 +219,51 @@ def test_a_start_is_uniform_and_the_same_for_its_seed(modules: "Page") -> None:
     counts, _ = np.histogram(first, bins=10, range=(-0.5, 0.5))
     assert counts.sum() == 7840
     assert counts.min() > 650
+
+
+def flat(layers: Sequence[Layer]) -> list[Layer]:
+    """Return layers in the order in which the page sees them: those within another one first."""
+    return [each for layer in layers for each in [*flat(getattr(layer, "layers", [])), layer]]
+
+
+@pytest.mark.parametrize("name", ["convolution", "transformer", "w3-relu-10"])
+def test_every_layer_of_a_larger_network_is_that_of_numpy(
+    modules: "Page", some_digits: tuple[Floats, NDArray[Any]], name: str
+) -> None:
+    arrays, notes = read_tensors(FOLDER / f"{name}.safetensors")
+    row = Model.model_validate(json.loads(notes["row"]))
+    network = build_network(row, FORM, Start(np.random.default_rng(0), dtype=np.float64))
+    assert list(network.kept) == list(arrays)
+    for key, theta in network.kept.items():
+        theta[...] = arrays[key]
+    outputs, attention = modules.evaluate(LAYER_BY_LAYER, {"name": name, "stride": 250})
+    layers = flat(network.layers)
+    seen: dict[int, Floats] = {}
+    for number, layer in enumerate(layers):
+        keep_output(layer, seen, number)
+    X = some_digits[0][:, ::5]
+    assert len(outputs) == X.shape[1] == 20
+    for k, found in enumerate(outputs):
+        network.forward(X[:, [k]])
+        assert len(found) == len(layers) == len(seen)
+        for number, (kind, shape, data) in enumerate(found):
+            assert tuple(shape) == layers[number].shape, kind
+            np.testing.assert_allclose(data, seen[number], rtol=1e-5, atol=1e-8, err_msg=f"{k}, {number}: {kind}")
+        attending = [layer for layer in layers if isinstance(layer, Attention)]
+        for layer, heads in zip(attending, attention[k], strict=True):
+            np.testing.assert_allclose(np.reshape(heads, layer.weights()[0].shape), layer.weights()[0], atol=1e-8)
+
+
+def keep_output(layer: Layer, seen: dict[int, Floats], number: int) -> None:
+    """Let a layer write what it returns into `seen`."""
+    forward = layer.forward
+
+    def keeping(X: Floats, rng: np.random.Generator | None = None) -> Floats:
+        Y = forward(X, rng)
+        seen[number] = Y[:, 0].copy()
+        return Y
+
+    layer.forward = keeping  # type: ignore[method-assign]
 
 
 def picture(ink: NDArray[np.floating[Any]]) -> dict[str, Any]:

@@ -3,9 +3,11 @@
  *
  * @import { Matrix } from "./matrices.js"
  * @import { Parameters } from "./network.js"
+ * @import { Row } from "./layers.js"
  * @typedef {{shape: number[], data: Float32Array | Uint8Array}} Tensor
  * @typedef {{tensors: Record<string, Tensor>, notes: Record<string, string>}} Tensors
  * @typedef {{X: Matrix, y: Uint8Array}} Digits
+ * @typedef {{rows: Row[], tensors: Record<string, Tensor>}} Model
  */
 
 import { INPUTS, UNITS } from "./network.js";
@@ -52,6 +54,15 @@ export async function loadNetwork() {
   const [W1, b1, W2, b2] = ["0.W", "0.b", "2.W", "2.b"].map((name) => matrix(tensors[name]));
   if (W1.rows !== UNITS || W1.columns !== INPUTS) throw new Error("w3-relu-10.safetensors: not a network 784-10-10");
   return { parameters: { W1, b1, W2, b2 }, rate: JSON.parse(notes.row).learning_rate };
+}
+
+/**
+ * @param {string} name
+ * @returns {Promise<Model>} a trained network of any layers
+ */
+export async function loadModel(name) {
+  const { tensors, notes } = await load(name);
+  return { rows: JSON.parse(notes.row).layers, tensors };
 }
 
 /**
