@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from publishing import node
 from stages.nn.affine import Affine
+from stages.nn.arrays import Array
 from stages.nn.attention import Attention
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.layer import Layer, Start
@@ -238,7 +239,7 @@ def test_every_layer_of_a_larger_network_is_that_of_numpy(
         theta[...] = arrays[key]
     outputs, attention = modules.evaluate(LAYER_BY_LAYER, {"name": name, "stride": 250})
     layers = flat(network.layers)
-    seen: dict[int, Floats] = {}
+    seen: dict[int, Array] = {}
     for number, layer in enumerate(layers):
         keep_output(layer, seen, number)
     X = some_digits[0][:, ::5]
@@ -254,11 +255,11 @@ def test_every_layer_of_a_larger_network_is_that_of_numpy(
             np.testing.assert_allclose(np.reshape(heads, layer.weights()[0].shape), layer.weights()[0], atol=1e-8)
 
 
-def keep_output(layer: Layer, seen: dict[int, Floats], number: int) -> None:
+def keep_output(layer: Layer, seen: dict[int, Array], number: int) -> None:
     """Let a layer write what it returns into `seen`."""
     forward = layer.forward
 
-    def keeping(X: Floats, rng: np.random.Generator | None = None) -> Floats:
+    def keeping(X: Array, rng: np.random.Generator | None = None) -> Array:
         Y = forward(X, rng)
         seen[number] = Y[:, 0].copy()
         return Y

@@ -19,6 +19,9 @@ from stages.nn.network import Network
 from stages.nn.relu import ReLU
 from stages.nn.softmax import softmax
 from stages.shared.drawings import normalize
+from stages.shared.mnist import FORM
+from stages.shared.models import build_network
+from stages.shared.parameters import Model
 from tests.docs.conftest import ROOT
 from tests.drawn import gray
 from tests.test_export import read_tensors
@@ -266,6 +269,30 @@ def test_a_digit_of_mnist_comes_with_its_label(page: "Page") -> None:
     page.get_by_text(re.compile(r"A \d of MNIST\. Read as")).first.wait_for()
     label = re.findall(r"A (\d) of MNIST", page.inner_text("#draw-says"))[0]
     assert page.locator("#draw-label input:checked").get_attribute("value") == label
+
+
+def test_the_larger_networks_read_the_same_digit(page: "Page") -> None:
+    page.wait_for_function("/\\d/.test(document.getElementById('draw-share-transformer').textContent)")
+    for digit in (None, 4):
+        if digit is not None:
+            page.click("#draw-clear")
+            by_mouse(page, strokes_of(digit))
+            settled(page)
+        X = normalize(gray(255 - ink_of(page)).convert("RGB"))[:, np.newaxis]
+        for name in ("convolution", "transformer"):
+            arrays, notes = read_tensors(ROOT / f"docs/assets/draw/{name}.safetensors")
+            larger = build_network(
+                Model.model_validate(json.loads(notes["row"])), FORM, Start(np.random.default_rng(0))
+            )
+            for key, theta in larger.kept.items():
+                theta[...] = arrays[key]
+            a = softmax(larger.forward(X))[:, 0]
+            assert page.inner_text(f"#draw-read-{name}") == str(a.argmax())
+            assert float(page.inner_text(f"#draw-share-{name}")[:-2]) == pytest.approx(100 * a.max(), abs=1.5)
+    pictures = [
+        page.locator(f"#draw-{box} canvas").count() for box in ("filters", "maps-1", "maps-2", "heads-1", "heads-2")
+    ]
+    assert pictures == [16, 16, 32, 4, 4]
 
 
 def test_without_javascript_a_still_picture_and_its_explanation_stand_there(browser: "Browser", address: str) -> None:

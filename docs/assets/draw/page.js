@@ -3,12 +3,14 @@
  *
  * @import { Digits } from "./tensors.js"
  * @import { Parameters } from "./network.js"
+ * @import { Steps } from "./form.js"
  * @import { Point } from "./sheet.js"
  * @import { Progress, Settings } from "./trainer.js"
  */
 
 import { field, intoForm } from "./form.js";
 import { BACKWARD, FORWARD } from "./formulas.js";
+import { Larger } from "./larger.js";
 import { map } from "./matrices.js";
 import { backward, crossEntropy, forward, oneHot, seeded, start, step } from "./network.js";
 import { Bars, Curves, number, paintInk, paintSigned, percent, reach, Tiles } from "./pictures.js";
@@ -33,7 +35,10 @@ const state = {
   steps: 0,
   update: 0,
   divided: true,
-  /** @type {Float32Array | null} */
+  changed: true, // is there something new on the sheet
+  /** @type {Steps | null} */
+  form: null,
+  /** @type {Float32Array | null} the digit, be it drawn or of MNIST */
   x: null,
   /** @type {number | null} what a digit of MNIST is */
   truth: null,
@@ -68,6 +73,7 @@ const views = {
   ),
   learned: new Tiles(at("learned"), "Weights of unit", (k) => choose("A1", { unit: k })),
   curves: new Curves(at("curves")),
+  larger: new Larger(at),
 };
 
 /**
@@ -96,6 +102,8 @@ function pixelAt(event, canvas) {
   return { pixel: 28 * row + column };
 }
 
+/** @type {Float32Array | null | undefined} */
+let lookedAt; // the digit that the larger networks have seen
 let waiting = false;
 
 /** Shows the state, once for all that changes until the next frame. */
@@ -109,9 +117,13 @@ function show() {
 }
 
 function showNow() {
-  const steps = state.truth === null ? intoForm(sheet.ink) : null;
+  if (state.changed) {
+    state.changed = false;
+    state.form = intoForm(sheet.ink);
+    state.x = state.form && state.form.digit.data;
+  }
+  const { form: steps, x } = state;
   const empty = field(28, 28);
-  const x = steps ? steps.digit.data : state.x;
   const digit = { ...empty, data: x ?? empty.data };
   paintInk(at("sheet"), sheet.ink);
   paintInk(at("kept"), steps ? steps.kept : digit);
@@ -127,6 +139,7 @@ function showNow() {
   const unit = state.unit >= 0 ? state.unit : pass.A1.data.indexOf(Math.max(...pass.A1.data));
   const [i, j, p] = [state.class >= 0 ? state.class : Math.max(read, 0), Math.max(unit, 0), state.pixel];
   say(x !== null, read, pass.A2.data[read]);
+  if (x !== lookedAt) views.larger.show((lookedAt = x));
 
   views.chances.show(pass.A2.data, i, percent, 1);
   views.Z2.show(pass.Z2.data, i);
@@ -182,6 +195,8 @@ function say(is, read, share) {
   const whose = state.truth === null ? "" : `A ${state.truth} of MNIST. `;
   const reading = read < 0 ? "No number can be read" : `Read as ${read}, with ${percent(share)}`;
   const text = is ? whose + reading : "An empty sheet";
+  at("read-small").textContent = is && read >= 0 ? String(read) : "–";
+  at("share-small").textContent = is && read >= 0 ? percent(share) : "–";
   if (at("says").textContent === text) return;
   at("says").textContent = text;
   if (!state.update) tell(text);
@@ -194,7 +209,8 @@ function tell(text) {
 }
 
 function drawn() {
-  state.truth = state.x = null;
+  state.truth = null;
+  state.changed = true;
   show();
 }
 
@@ -295,14 +311,15 @@ async function takeOneOfMnist() {
   const k = 5 * Math.floor((Math.random() * y.length) / 5); // of those that the training below keeps out
   lift();
   sheet.show([]);
-  Object.assign(state, { x: X.data.slice(784 * k, 784 * (k + 1)), truth: y[k], label: null, class: -1, unit: -1 });
+  const x = X.data.slice(784 * k, 784 * (k + 1));
+  Object.assign(state, { x, truth: y[k], form: null, changed: false, label: null, class: -1, unit: -1 });
   show();
 }
 
 function takeStep() {
   const chosen = Number(at("rate").value);
   if (!(chosen >= 0)) return;
-  const x = state.truth === null ? intoForm(sheet.ink)?.digit.data : state.x;
+  const { x } = state;
   if (!x) return;
   const X = { rows: 784, columns: 1, data: state.divided ? x : x.map((value) => 255 * value) };
   const before = state.parameters;
@@ -479,6 +496,7 @@ function listen() {
   for (const id of ["train-rate", "size", "speed", "undivided", "sum", "plain"]) {
     at(id).addEventListener("change", () => worker?.postMessage({ settings: settings() }));
   }
+  addEventListener("resize", () => views.curves.show());
   new MutationObserver(show).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
 }
 
@@ -499,3 +517,12 @@ sheet.show(three());
 showNow();
 for (const live of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".draw-live"))) live.hidden = false;
 at("still").classList.add("draw-started");
+views.curves.show();
+
+/** The larger networks come when the rest is there. */
+async function bringLarger() {
+  await views.larger.load();
+  lookedAt = undefined;
+  show();
+}
+bringLarger().catch(complain);

@@ -57,6 +57,24 @@ export function paintSigned(canvas, height, width, data, limit) {
 }
 
 /**
+ * Paints how much is taken of each place of an image, with its ink over it.
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} side of the image
+ * @param {ArrayLike<number>} ink
+ * @param {ArrayLike<number>} taken of each place, row by row
+ * @param {number} places in a row
+ * @param {number} most that is taken of any
+ */
+export function paintAttention(canvas, side, ink, taken, places, most) {
+  const [dark, strong] = [color("ink"), color("plus")];
+  paint(canvas, side, side, (n) => {
+    const [row, column] = [n / side, n % side].map((at) => Math.floor((Math.floor(at) * places) / side));
+    if (ink[n] > 0.3) return { color: dark, share: ink[n] };
+    return { color: strong, share: taken[row * places + column] / most };
+  });
+}
+
+/**
  * @param {ArrayLike<number>} data
  * @returns {number} the largest distance from 0
  */
