@@ -4,7 +4,6 @@
  * @import { Digits } from "./tensors.js"
  * @import { Parameters } from "./network.js"
  * @import { Steps } from "./form.js"
- * @import { Point } from "./sheet.js"
  * @import { Progress, Settings } from "./trainer.js"
  */
 
@@ -13,11 +12,11 @@ import { BACKWARD, FORWARD } from "./formulas.js";
 import { Larger } from "./larger.js";
 import { map } from "./matrices.js";
 import { backward, crossEntropy, forward, oneHot, seeded, start, step } from "./network.js";
+import { Pad } from "./pad.js";
 import { Bars, Curves, number, paintInk, paintSigned, percent, reach, Tiles } from "./pictures.js";
-import { Sheet, SIDE } from "./sheet.js";
 import { loadDigits, loadNetwork } from "./tensors.js";
+import { three } from "./three.js";
 
-const [LONG_MOVE, SHORT_MOVE] = [14, 4]; // of the pen by a key
 const SILENCE = 700; // milliseconds without a change before the reading is said
 
 /** @type {(id: string) => any} */
@@ -27,7 +26,11 @@ const { parameters: trained, rate } = await loadNetwork().catch((error) => {
   complain(error);
   throw error;
 });
-const sheet = new Sheet();
+const pad = new Pad(at("sheet"), at("pen"), {
+  changed: drawn,
+  cleared: forget,
+  tell: (text) => tell(text.endsWith("up") ? `${text}. ${at("says").textContent}` : text),
+});
 const state = {
   parameters: trained,
   /** @type {Parameters[]} */
@@ -119,13 +122,13 @@ function show() {
 function showNow() {
   if (state.changed) {
     state.changed = false;
-    state.form = intoForm(sheet.ink);
+    state.form = intoForm(pad.sheet.ink);
     state.x = state.form && state.form.digit.data;
   }
   const { form: steps, x } = state;
   const empty = field(28, 28);
   const digit = { ...empty, data: x ?? empty.data };
-  paintInk(at("sheet"), sheet.ink);
+  pad.paint();
   paintInk(at("kept"), steps ? steps.kept : digit);
   paintInk(at("cut"), steps ? steps.cut : digit);
   paintInk(at("scaled"), steps ? steps.scaled : digit);
@@ -214,87 +217,8 @@ function drawn() {
   show();
 }
 
-/**
- * @param {MouseEvent} event
- * @returns {Point}
- */
-function pointOf(event) {
-  const box = at("sheet").getBoundingClientRect();
-  return [((event.clientX - box.left) / box.width) * SIDE, ((event.clientY - box.top) / box.height) * SIDE];
-}
-
-function listenToThePointer() {
-  const canvas = at("sheet");
-  let down = false;
-  canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
-    if (event.button !== 0) return;
-    canvas.setPointerCapture(event.pointerId);
-    down = true;
-    lift();
-    sheet.begin(pointOf(event));
-    drawn();
-  });
-  canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
-    if (!down) return;
-    const events = event.getCoalescedEvents?.() ?? [];
-    for (const each of events.length ? events : [event]) sheet.go(pointOf(each));
-    drawn();
-  });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (down = false));
-}
-
-/** The pen that keys move. */
-const pen = { x: SIDE / 2, y: SIDE / 2, down: false };
-
-function lift() {
-  pen.down = false;
-  showPen();
-}
-
-function showPen() {
-  at("pen").hidden = document.activeElement !== at("sheet");
-  at("pen").style.cssText = `left: ${(100 * pen.x) / SIDE}%; top: ${(100 * pen.y) / SIDE}%`;
-  at("pen").classList.toggle("down", pen.down);
-}
-
-/** @type {Record<string, [number, number]>} */
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-/** @param {KeyboardEvent} event */
-function pressed(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (event.key in ARROWS) {
-    const [dx, dy] = ARROWS[event.key].map((sign) => sign * (event.shiftKey ? SHORT_MOVE : LONG_MOVE));
-    [pen.x, pen.y] = [pen.x + dx, pen.y + dy].map((place) => Math.min(Math.max(place, 0), SIDE));
-    if (pen.down) sheet.go([pen.x, pen.y]);
-  } else if (event.key === " ") {
-    pen.down = !pen.down;
-    if (pen.down) sheet.begin([pen.x, pen.y]);
-    else tell(`The pen is up. ${at("says").textContent}`);
-    if (pen.down) tell("The pen is down");
-  } else if (event.key === "Backspace") {
-    takeBack();
-  } else if (event.key === "Delete") {
-    clear();
-  } else {
-    return;
-  }
-  event.preventDefault();
-  showPen();
-  if (pen.down) drawn();
-}
-
-function takeBack() {
-  lift();
-  sheet.takeBack();
-  drawn();
-}
-
-function clear() {
-  lift();
-  sheet.show([]);
+function forget() {
   Object.assign(state, { label: null, class: -1, unit: -1 });
-  drawn();
 }
 
 /** @param {unknown} error */
@@ -309,10 +233,10 @@ let digits;
 async function takeOneOfMnist() {
   const { X, y } = await (digits ??= loadDigits());
   const k = 5 * Math.floor((Math.random() * y.length) / 5); // of those that the training below keeps out
-  lift();
-  sheet.show([]);
+  pad.show([]);
+  forget();
   const x = X.data.slice(784 * k, 784 * (k + 1));
-  Object.assign(state, { x, truth: y[k], form: null, changed: false, label: null, class: -1, unit: -1 });
+  Object.assign(state, { x, truth: y[k], form: null, changed: false });
   show();
 }
 
@@ -468,10 +392,6 @@ function choosePixel() {
 }
 
 function listen() {
-  listenToThePointer();
-  at("sheet").addEventListener("keydown", pressed);
-  at("sheet").addEventListener("focus", showPen);
-  at("sheet").addEventListener("blur", lift);
   offerTen(at("unit"), (k) => (state.unit = k));
   offerTen(at("class"), (k) => (state.class = k));
   offerLabels();
@@ -482,8 +402,8 @@ function listen() {
     choose("dW2", { class: row, unit: column });
   });
   at("dx").addEventListener("click", (/** @type {MouseEvent} */ event) => choose("dX", pixelAt(event, at("dx"))));
-  at("clear").addEventListener("click", clear);
-  at("back").addEventListener("click", takeBack);
+  at("clear").addEventListener("click", () => pad.clear());
+  at("back").addEventListener("click", () => pad.takeBack());
   at("mnist").addEventListener("click", () => takeOneOfMnist().catch(complain));
   at("step").addEventListener("click", takeStep);
   at("undo").addEventListener("click", undo);
@@ -500,20 +420,9 @@ function listen() {
   new MutationObserver(show).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
 }
 
-/** @returns {Point[][]} a 3, to begin with */
-function three() {
-  /** @type {(y: number, size: number, from: number, to: number) => Point[]} */
-  const arc = (y, size, from, to) =>
-    Array.from({ length: 25 }, (_, n) => {
-      const angle = from + ((to - from) * n) / 24;
-      return [135 + size * Math.cos(angle), y + size * Math.sin(angle)];
-    });
-  return [[...arc(90, 48, -2.6, 1.4), ...arc(192, 56, -1.5, 2.5)]];
-}
-
 at("rate").value = at("train-rate").value = String(rate);
 listen();
-sheet.show(three());
+pad.show(three());
 showNow();
 for (const live of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".draw-live"))) live.hidden = false;
 at("still").classList.add("draw-started");

@@ -124,22 +124,22 @@ function element(tag, name, text) {
   return made;
 }
 
-/** Ten bars below each other, each of them a button. */
+/** Ten bars below each other, each of them a button if one can be chosen. */
 export class Bars {
   /**
    * @param {HTMLElement} box
    * @param {string} what each of them is, for those who hear it
-   * @param {(index: number) => void} choose
+   * @param {(index: number) => void} [choose]
    */
   constructor(box, what, choose) {
     this.rows = Array.from({ length: 10 }, (_, index) => {
-      const button = element("button", "bar");
+      const button = element(choose ? "button" : "div", "bar");
       const fill = element("span", "fill");
       const track = element("span", "track");
       const value = element("span", "value");
       track.append(fill);
       button.append(element("span", "draw-spoken", what), element("span", "name", String(index)), track, value);
-      button.addEventListener("click", () => choose(index));
+      if (choose) button.addEventListener("click", () => choose(index));
       box.append(button);
       return { button, fill, value };
     });
@@ -160,7 +160,7 @@ export class Bars {
       fill.style.cssText = `left: ${100 * left}%; width: ${100 * width}%`;
       fill.classList.toggle("minus", values[index] < 0);
       value.textContent = write(values[index]);
-      button.setAttribute("aria-pressed", String(index === chosen));
+      if (button.tagName === "BUTTON") button.setAttribute("aria-pressed", String(index === chosen));
     });
   }
 }

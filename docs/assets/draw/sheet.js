@@ -38,10 +38,6 @@ export class Sheet {
     }
   }
 
-  takeBack() {
-    this.show(this.strokes.slice(0, -1));
-  }
-
   /**
    * Gives each pixel the ink that a line leaves on it: 1 within the pen, and less where its edge passes through.
    * @param {Point} from
