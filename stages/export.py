@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stages.shared import models
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
-from stages.shared.mnist import FALLBACK, FORM, PIXELS, Bytes, read_csv
+from stages.shared.mnist import FALLBACK, FORM, PIXELS, Bytes, is_mnist, read_csv
 
 FOLDER = Path("docs/assets/draw")
 MODELS = ("w3-relu-10", "convolution", "transformer")  # those that the page computes with
@@ -63,11 +63,14 @@ def export_model(name: str) -> None:
     Raises
     ------
     UserError
-        If it does not see digits as MNIST's are.
+        If it was not trained on MNIST.
     """
     trained = models.load(Path("models") / f"{name}.npz")
-    if trained.form != FORM:
-        raise UserError(f"models/{name}.npz: sees {trained.form}; the page Draw a digit shows {FORM}")
+    if trained.form != FORM or not is_mnist(trained.dataset):
+        raise UserError(
+            f"models/{name}.npz: is of {trained.dataset}, {trained.form}, and the page Draw a digit is about MNIST; "
+            "for other images run what comes before, `dvc repro plot`"
+        )
     row = trained.row.model_dump(mode="json")
     save_tensors(FOLDER / f"{name}.safetensors", trained.network.kept, {"row": json.dumps(row)})
 

@@ -40,14 +40,15 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 @pytest.fixture
 def model(project: Path) -> Path:
     """Return the path of a model that is not trained, below the current folder."""
-    return save_model(FORM)
+    return save_model(FORM, "MNIST")
 
 
-def save_model(form: Form) -> Path:
+def save_model(form: Form, dataset: str) -> Path:
     path = Path("models/w3-relu-10.npz")
     path.parent.mkdir(exist_ok=True)
     row = parameters.load_model("w3-relu-10")
-    models.save(path, models.build_network(row, form, Start(np.random.default_rng(0), row.initializer)), row, form, "x")
+    network = models.build_network(row, form, Start(np.random.default_rng(0), row.initializer))
+    models.save(path, network, row, form, dataset)
     return path
 
 
@@ -68,9 +69,12 @@ def test_the_same_model_gives_the_same_bytes(model: Path) -> None:
     assert written[0] == written[1]
 
 
-def test_a_model_of_other_images_is_refused(project: Path) -> None:
-    save_model(Form((20, 20, 1), FORM.classes))
-    with pytest.raises(UserError, match=r"sees 20 x 20, 10 classes; the page Draw a digit shows 28 x 28, 10 classes"):
+@pytest.mark.parametrize(
+    ("form", "dataset"), [(Form((20, 20, 1), FORM.classes), "MNIST, scaled"), (FORM, "Fashion-MNIST")]
+)
+def test_a_model_of_other_images_is_refused(project: Path, form: Form, dataset: str) -> None:
+    save_model(form, dataset)
+    with pytest.raises(UserError, match=rf"is of {dataset}, {form}, and the page Draw a digit is about MNIST"):
         export.export_model("w3-relu-10")
     assert not export.FOLDER.exists()
 
