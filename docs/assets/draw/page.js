@@ -410,8 +410,11 @@ function listen() {
   at("trained").addEventListener("click", backToTrained);
   at("train").addEventListener("click", toggle);
   at("again").addEventListener("click", () => {
-    begin();
-    if (!running) toggle();
+    if (running) begin();
+    else {
+      state.update = 0;
+      toggle();
+    }
   });
   for (const id of ["train-rate", "size", "speed", "undivided", "sum", "plain"]) {
     at(id).addEventListener("change", () => worker?.postMessage({ settings: settings() }));
