@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 Strokes = Sequence[Sequence[tuple[float, float]]]
+SCHEMES = {"light": "default", "dark": "slate"}
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -291,6 +292,22 @@ def test_the_larger_networks_read_the_same_digit(page: "Page") -> None:
         page.locator(f"#draw-{box} canvas").count() for box in ("filters", "maps-1", "maps-2", "heads-1", "heads-2")
     ]
     assert pictures == [16, 16, 32, 4, 4]
+
+
+def test_pictures_follow_the_colors_of_the_site(page: "Page") -> None:
+    page.wait_for_function("document.querySelectorAll('#draw-filters canvas').length == 16")
+    brightest = """(canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return Math.max(...data.filter((_, n) => n % 4 == 0 && data[n + 3] > 200));
+    }"""
+    for selector in ("#draw-sheet", "#draw-w1 canvas", "#draw-filters canvas", "#draw-heads-1 canvas"):
+        found = []
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_function("name => document.body.dataset.mdColorScheme == name", arg=SCHEMES[scheme])
+            settled(page)
+            found.append(page.locator(selector).first.evaluate(brightest))
+        assert found[0] < found[1], selector
 
 
 def test_the_home_page_reads_a_digit_too(browser: "Browser", address: str, network: Network) -> None:

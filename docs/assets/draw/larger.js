@@ -44,33 +44,35 @@ export class Larger {
     const names = ["convolution", "transformer"];
     const models = await Promise.all(names.map(loadModel));
     names.forEach((name, n) => (this.models[name] = models[n]));
-    const { tensors } = this.models.convolution;
-    const [filters, entries] = tensors["0.W"].shape;
-    const W = tensors["0.W"].data;
-    const side = Math.sqrt(entries);
-    this.filters.show(filters, (canvas, filter) =>
-      paintSigned(canvas, side, side, W.subarray(filter * entries, (filter + 1) * entries), reach(W)),
-    );
   }
 
   /** @param {ArrayLike<number> | null} x the digit */
   show(x) {
     if (!this.models.transformer) return;
+    this.#showFilters();
     const ink = Float64Array.from(x ?? { length: SIDE * SIDE }, (value) => value ?? 0);
     const [convolution, transformer] = ["convolution", "transformer"].map((name) => this.#read(name, ink, x !== null));
-    const maps = convolution.filter(({ name }) => name === "relu" || name === "gelu").slice(0, this.maps.length);
+    const maps = convolution.filter(({ name }) => name === "relu").slice(0, this.maps.length);
     maps.forEach(({ output: { shape: [height, width, channels], data } }, n) =>
       this.maps[n].show(channels, (canvas, channel) => {
         const map = Float64Array.from({ length: height * width }, (_, place) => data[place * channels + channel]);
         paintSigned(canvas, height, width, map, reach(data));
       }),
     );
-    const attending = transformer.flatMap(({ output }, n) => (transformer[n].name === "attention" ? [output] : []));
-    attending.slice(0, this.heads.length).forEach(({ shape: [side], attention = [] }, n) => {
+    const attending = transformer.filter(({ name }) => name === "attention").slice(0, this.heads.length);
+    attending.forEach(({ output: { shape: [side], attention = [] } }, n) => {
       const taken = attention.map((weights) => takenOfEach(weights, side * side));
       const most = Math.max(...taken.map(reach));
       this.heads[n].show(taken.length, (canvas, head) => paintAttention(canvas, SIDE, ink, taken[head], side, most));
     });
+  }
+
+  #showFilters() {
+    const { shape: [filters, entries], data: W } = this.models.convolution.tensors["0.W"];
+    const side = Math.sqrt(entries);
+    this.filters.show(filters, (canvas, filter) =>
+      paintSigned(canvas, side, side, W.subarray(filter * entries, (filter + 1) * entries), reach(W)),
+    );
   }
 
   /**

@@ -2,6 +2,7 @@
  * The page Draw a digit: what is drawn and chosen on it, and what is shown of that.
  *
  * @import { Digits } from "./tensors.js"
+ * @import { Matrix } from "./matrices.js"
  * @import { Parameters } from "./network.js"
  * @import { Steps } from "./form.js"
  * @import { Progress, Settings } from "./trainer.js"
@@ -109,6 +110,14 @@ function pixelAt(event, canvas) {
 let lookedAt; // the digit that the larger networks have seen
 let waiting = false;
 
+/**
+ * @param {Float32Array} x
+ * @returns {Matrix} the column that the network is given
+ */
+function given(x) {
+  return { rows: 784, columns: 1, data: state.divided ? x : x.map((value) => 255 * value) };
+}
+
 /** Shows the state, once for all that changes until the next frame. */
 function show() {
   if (waiting) return;
@@ -134,7 +143,7 @@ function showNow() {
   paintInk(at("scaled"), steps ? steps.scaled : digit);
   paintInk(at("x"), digit);
 
-  const X = { rows: 784, columns: 1, data: state.divided ? digit.data : digit.data.map((value) => 255 * value) };
+  const X = given(digit.data);
   const { parameters } = state;
   const pass = forward(parameters, X);
   const read = pass.A2.data.indexOf(Math.max(...pass.A2.data));
@@ -169,7 +178,7 @@ function showNow() {
     box.textContent = x ? write(numbers) : "There is no digit yet.";
   }
 
-  at("loss").textContent = `J = −log A2[${label}] = −log ${number(pass.A2.data[label])} = ${number(crossEntropy(pass, [label]))}`;
+  at("loss").textContent = `J = −log A2[${label}] = −log(${number(pass.A2.data[label])}) = ${number(crossEntropy(pass, [label]))}`;
   for (const input of at("label").querySelectorAll("input")) input.checked = Number(input.value) === label;
   [at("unit").value, at("class").value] = [String(j), String(i)];
   at("step").disabled = x === null;
@@ -182,7 +191,9 @@ function showNow() {
 function source() {
   if (state.update > 0) return `With the weights after ${state.update} updates of the training below.`;
   if (state.steps > 0) return `With the weights of the pipeline, after ${state.steps} of your steps.`;
-  return "With the weights that the pipeline trained.";
+  return state.parameters === trained
+    ? "With the weights that the pipeline trained."
+    : "With the weights of a random start.";
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -245,11 +256,11 @@ function takeStep() {
   if (!(chosen >= 0)) return;
   const { x } = state;
   if (!x) return;
-  const X = { rows: 784, columns: 1, data: state.divided ? x : x.map((value) => 255 * value) };
+  const X = given(x);
   const before = state.parameters;
   const pass = forward(before, X);
   const read = pass.A2.data.indexOf(Math.max(...pass.A2.data));
-  state.label = state.label ?? state.truth ?? read;
+  state.label = state.label ?? state.truth ?? Math.max(read, 0);
   const { label } = state;
   const after = step(before, backward(before, X, pass, oneHot([label])), chosen);
   const then = forward(after, X);
@@ -305,11 +316,12 @@ function settings() {
 function begin() {
   const width = Number(at("width").value);
   const parameters = start(seeded(++seed), -width, width);
-  Object.assign(state, { parameters, before: [], steps: 0, update: 0 });
+  Object.assign(state, { parameters, before: [], steps: 0, update: 0, divided: settings().divided });
   firstLoss = NaN;
   explain(null);
   views.curves.clear();
   worker?.postMessage({ settings: settings(), start: { parameters, seed }, running });
+  show();
 }
 
 function toggle() {
@@ -420,7 +432,11 @@ function listen() {
     at(id).addEventListener("change", () => worker?.postMessage({ settings: settings() }));
   }
   addEventListener("resize", () => views.curves.show());
-  new MutationObserver(show).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
+  const repaint = () => {
+    lookedAt = undefined;
+    show();
+  };
+  new MutationObserver(repaint).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
 }
 
 at("rate").value = at("train-rate").value = String(rate);
