@@ -259,8 +259,8 @@ def test_what_goes_wrong_in_training_is_explained(page: "Page", rate: str, mista
     for mistake in mistakes:
         page.check(f"#draw-{mistake}")
     page.click("#draw-train")
-    page.locator(f"[data-why={why}]").wait_for()
-    assert page.locator(".draw-why:visible").count() == 1
+    page.locator(f"[data-why={why}][open]").wait_for()
+    assert page.locator(".draw-why[open]").count() == 1
 
 
 def test_a_digit_of_mnist_comes_with_its_label(page: "Page") -> None:
@@ -331,7 +331,7 @@ def test_without_javascript_a_still_picture_and_its_explanation_stand_there(brow
     page.goto(f"{address}draw/")
     assert page.locator("#draw-still svg").is_visible()
     assert page.locator("noscript p").is_visible()
-    assert page.locator(".draw-live:visible, .draw-why:visible, #draw-problem:visible").count() == 0
+    assert page.locator(".draw-live:visible, #draw-problem:visible").count() == 0
     context.close()
 
 

@@ -364,10 +364,16 @@ function follow({ seed: of, update, losses, loss, accuracy, silent, largest, par
   show();
 }
 
-/** @param {string | null} why what went wrong in training, if anything did */
+/** @type {string | null} */
+let explained = null;
+
+/** @param {string | null} why what goes wrong in training, if anything does */
 function explain(why) {
-  for (const box of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".draw-why"))) {
-    box.hidden = box.dataset.why !== why;
+  if (why === explained) return;
+  explained = why;
+  for (const box of /** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll(".draw-why"))) {
+    box.open = box.dataset.why === why;
+    if (box.open) tell(box.querySelector("summary")?.textContent ?? "");
   }
 }
 
