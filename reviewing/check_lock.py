@@ -154,9 +154,9 @@ def _is_folder_in_git(dependency: Any, makers: dict[str, tuple[Any, Any]]) -> bo
 
 def _made_by_none(makers: dict[str, tuple[Any, Any]]) -> list[str]:
     """Return the files in the folders of the results in git that are no stage's result."""
-    folders = {Path(out.def_path).parts[0] for _, out in makers.values() if not out.use_cache}
-    paths = (path for folder in folders for path in Path(folder).rglob("*") if path.is_file())
-    return [path.as_posix() for path in paths if str(path.absolute()) not in makers]
+    folders = {Path(out.def_path).parent for _, out in makers.values() if not out.use_cache} - {Path()}
+    paths = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+    return sorted(path.as_posix() for path in paths if str(path.absolute()) not in makers)
 
 
 def main() -> None:

@@ -30,6 +30,11 @@ PIPELINE: dict[str, Any] = {
                 "metrics": [{"metrics/${key}.yaml": {"cache": False}}],
             },
         },
+        "pack": {
+            "cmd": "python copy.py copy.py docs/packed/copy.txt",
+            "deps": ["copy.py"],
+            "outs": [{"docs/packed/copy.txt": {"cache": False}}],
+        },
         "paper": {
             "cmd": "python copy.py params.yaml paper.pdf",
             "deps": ["metrics"],
@@ -67,6 +72,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         Path("metrics").mkdir()
+        Path("docs/packed").mkdir(parents=True)
+        Path("docs/page.md").write_text("written by hand, beside a folder of results", encoding="utf-8")
         Path("copy.py").write_text(COPY, encoding="utf-8")
         write("dvc.yaml", PIPELINE)
         write("params.yaml", PARAMETERS)
@@ -99,6 +106,17 @@ def test_a_clone_without_data_and_models_passes(capsys: pytest.CaptureFixture[st
         assert check(everything) == Findings([], [], [])
     check_lock.main()
     assert capsys.readouterr().out == ""
+
+
+def test_a_file_in_a_folder_of_results_is_made_by_a_stage() -> None:
+    for folder in ("metrics/old", "docs/packed"):
+        Path(folder).mkdir(exist_ok=True)
+        Path(folder, "gone.txt").touch()
+    call("git add --force metrics docs")
+    assert check().mismatches == [
+        "docs/packed/gone.txt: in git, but no stage makes it",
+        "metrics/old/gone.txt: in git, but no stage makes it",
+    ]
 
 
 def test_a_changed_parameter_names_its_stage_and_the_last_stage_of_its_model() -> None:
