@@ -1,4 +1,4 @@
-"""Pack what the page Draw a digit computes with into docs/assets/draw: `python -m stages.export`.
+"""Pack what the page Draw a digit computes with into docs/assets/draw/packed: `python -m stages.export`.
 
 Files are in the safetensors format, whose bytes depend on the arrays alone: the length of a header as 64 bits, little
 end first; the header in JSON, which names each array, its type, shape and place; then the arrays in C order.
@@ -18,7 +18,7 @@ from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
 from stages.shared.mnist import FALLBACK, FORM, PIXELS, Bytes, is_mnist, read_csv
 
-FOLDER = Path("docs/assets/draw")
+FOLDER = Path("docs/assets/draw/packed")
 MODELS = ("w3-relu-10", "convolution", "transformer")  # those that the page computes with
 TYPES = {np.dtype("<f4"): "F32", np.dtype("u1"): "U8"}
 ALIGNED = 8  # bytes, to which the header is filled up with blanks

@@ -109,7 +109,7 @@ def network() -> Network:
     """Return the trained network, in float64."""
     start = Start(np.random.default_rng(0), dtype=np.float64, classes=10)
     network = Network((784,), start, layers=[partial(Affine, units=10), ReLU, Affine])
-    arrays, _ = read_tensors(FOLDER / "w3-relu-10.safetensors")
+    arrays, _ = read_tensors(FOLDER / "packed/w3-relu-10.safetensors")
     for name, theta in network.parameters.items():
         theta[...] = arrays[name]
     return network
@@ -231,7 +231,7 @@ def flat(layers: Sequence[Layer]) -> list[Layer]:
 def test_every_layer_of_a_larger_network_is_that_of_numpy(
     modules: "Page", some_digits: tuple[Floats, NDArray[Any]], name: str
 ) -> None:
-    arrays, notes = read_tensors(FOLDER / f"{name}.safetensors")
+    arrays, notes = read_tensors(FOLDER / f"packed/{name}.safetensors")
     row = Model.model_validate(json.loads(notes["row"]))
     network = build_network(row, FORM, Start(np.random.default_rng(0), dtype=np.float64))
     assert list(network.kept) == list(arrays)

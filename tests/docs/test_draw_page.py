@@ -41,7 +41,7 @@ def network() -> Network:
     """Return the network of the page."""
     start = Start(np.random.default_rng(0), dtype=np.float64, classes=10)
     network = Network((784,), start, layers=[partial(Affine, units=10), ReLU, Affine])
-    arrays, _ = read_tensors(ROOT / "docs/assets/draw/w3-relu-10.safetensors")
+    arrays, _ = read_tensors(ROOT / "docs/assets/draw/packed/w3-relu-10.safetensors")
     for name, theta in network.parameters.items():
         theta[...] = arrays[name]
     return network
@@ -279,7 +279,7 @@ def test_the_larger_networks_read_the_same_digit(page: "Page") -> None:
             settled(page)
         X = normalize(gray(255 - ink_of(page)).convert("RGB"))[:, np.newaxis]
         for name in ("convolution", "transformer"):
-            arrays, notes = read_tensors(ROOT / f"docs/assets/draw/{name}.safetensors")
+            arrays, notes = read_tensors(ROOT / f"docs/assets/draw/packed/{name}.safetensors")
             larger = build_network(
                 Model.model_validate(json.loads(notes["row"])), FORM, Start(np.random.default_rng(0))
             )

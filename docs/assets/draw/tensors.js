@@ -33,7 +33,7 @@ function read(buffer) {
  * @returns {Promise<Tensors>} what a file beside this module holds
  */
 async function load(name) {
-  const response = await fetch(new URL(`${name}.safetensors`, import.meta.url));
+  const response = await fetch(new URL(`packed/${name}.safetensors`, import.meta.url));
   if (!response.ok) throw new Error(`${name}.safetensors: the server answers ${response.status}`);
   return read(await response.arrayBuffer());
 }
