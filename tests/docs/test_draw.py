@@ -285,9 +285,9 @@ def test_the_drawn_digits_become_what_predict_makes_of_them(modules: "Page", net
 
 def test_what_is_drawn_on_the_sheet_becomes_what_predict_makes_of_it(modules: "Page") -> None:
     rng = np.random.default_rng(0)
-    drawings = [  # strokes that bend at random points, and are not as wide as high
-        (rng.uniform(30, 250, (1, 6, 2)) * rng.uniform(0.4, 1, 2)).tolist() for _ in range(8)
-    ]
+    symmetric = [[[(140, 84), (140, 196)]], [[(100, 60), (180, 60), (180, 220), (100, 220), (100, 60)]]]
+    bent = [(rng.uniform(30, 250, (1, 6, 2)) * rng.uniform(0.4, 1, 2)).tolist() for _ in range(6)]
+    drawings = [*symmetric, *bent]
     inks = [np.reshape(ink, (280, 280)).astype(np.float32) for ink in modules.evaluate(DRAW, drawings)]
     found = modules.evaluate(INTO_FORM, [picture(np.rint(255 * ink) / np.float32(255)) for ink in inks])
     for number, ink in enumerate(inks):

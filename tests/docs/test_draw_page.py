@@ -111,6 +111,14 @@ def by_keys(page: "Page", _: Strokes) -> None:
     press("Space")
 
 
+def a_line_by_keys(page: "Page", _: Strokes) -> None:
+    """Draw a 1 that is symmetric: its middle lies between two pixels."""
+    page.locator("#draw-sheet").focus()
+    for key, times in (("ArrowUp", 4), ("Space", 1), ("ArrowDown", 8), ("Space", 1)):
+        for _n in range(times):
+            page.keyboard.press(key)
+
+
 def ink_of(page: "Page", sheet: str = "#draw-sheet") -> NDArray[np.uint8]:
     """Return the ink on the sheet, as a picture of it has it."""
     alpha = page.locator(sheet).evaluate("""(canvas) => {
@@ -134,7 +142,9 @@ def as_number(text: str) -> float:
     return float(re.sub(r" · 10(\S+)", r"e\1", text).translate(powers))
 
 
-@pytest.mark.parametrize(("draw", "digit"), [(by_mouse, 2), (by_mouse, 5), (by_touch, 3), (by_keys, 7)])
+@pytest.mark.parametrize(
+    ("draw", "digit"), [(by_mouse, 2), (by_mouse, 5), (by_touch, 3), (by_keys, 7), (a_line_by_keys, 1)]
+)
 def test_a_drawing_is_read_as_predict_reads_it(
     page: "Page", network: Network, draw: Callable[["Page", Strokes], None], digit: int
 ) -> None:
@@ -143,11 +153,11 @@ def test_a_drawing_is_read_as_predict_reads_it(
     draw(page, strokes_of(digit))
     settled(page)
     ink = ink_of(page)
-    assert 3000 < np.count_nonzero(ink) < 30_000
+    assert 2000 < np.count_nonzero(ink) < 30_000
     a = softmax(network.forward(normalize(gray(255 - ink).convert("RGB"))[:, np.newaxis].astype(np.float64)))[:, 0]
     label, share = re.findall(r"Read as (\d), with ([\d.]+) %", page.inner_text("#draw-says"))[0]
     assert int(label) == a.argmax()
-    assert float(share) == pytest.approx(100 * a.max(), abs=1.5)  # what is seen through 8 bits is rounded
+    assert float(share) == pytest.approx(100 * a.max(), abs=0.05 if "." in share else 0.5)
     page.wait_for_function("document.getElementById('draw-spoken').textContent.includes('Read as')")
 
 
@@ -183,7 +193,7 @@ def test_gradients_of_a_chosen_label_are_shown_with_their_numbers(page: "Page", 
     assert dA1 is not None
     for name, array in (("z2", Z2), ("dz2", dZ2), ("da1", dA1), ("dz1", dA1 * (A1 > 0))):
         shown = [as_number(text) for text in values(page.locator(f"#draw-{name}"))]
-        np.testing.assert_allclose(shown, array[:, 0], rtol=0.06, atol=2e-3 * np.abs(array).max(), err_msg=name)
+        np.testing.assert_allclose(shown, array[:, 0], rtol=0.06, atol=1e-9, err_msg=name)  # small ones have two digits
     page.locator("#draw-dz2 button").nth(8).click()
     formula = page.locator("#draw-dZ2")
     numbers = formula.locator(".draw-numbers").inner_text()
@@ -287,7 +297,7 @@ def test_the_larger_networks_read_the_same_digit(page: "Page") -> None:
                 theta[...] = arrays[key]
             a = softmax(larger.forward(X))[:, 0]
             assert page.inner_text(f"#draw-read-{name}") == str(a.argmax())
-            assert float(page.inner_text(f"#draw-share-{name}")[:-2]) == pytest.approx(100 * a.max(), abs=1.5)
+            assert float(page.inner_text(f"#draw-share-{name}")[:-2]) == pytest.approx(100 * a.max(), abs=0.5)
     pictures = [
         page.locator(f"#draw-{box} canvas").count() for box in ("filters", "maps-1", "maps-2", "heads-1", "heads-2")
     ]

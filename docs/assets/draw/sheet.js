@@ -39,7 +39,8 @@ export class Sheet {
   }
 
   /**
-   * Gives each pixel the ink that a line leaves on it: 1 within the pen, and less where its edge passes through.
+   * Gives each pixel the ink that a line leaves on it: 1 within the pen, and less where its edge passes through; in steps of
+   * 1/255, as a picture of the sheet has it.
    * @param {Point} from
    * @param {Point} to
    */
@@ -57,7 +58,7 @@ export class Sheet {
         const [x, y] = [column + 0.5 - x0, row + 0.5 - y0];
         const along = Math.min(Math.max((x * dx + y * dy) / length, 0), 1);
         const distance = Math.hypot(x - along * dx, y - along * dy);
-        const value = Math.min(Math.max(RADIUS + 0.5 - distance, 0), 1);
+        const value = Math.round(255 * Math.min(Math.max(RADIUS + 0.5 - distance, 0), 1)) / 255;
         const n = row * SIDE + column;
         if (value > this.ink.data[n]) this.ink.data[n] = value;
       }
