@@ -308,7 +308,7 @@ def test_pictures_follow_the_colors_of_the_site(page: "Page") -> None:
     page.wait_for_function("document.querySelectorAll('#draw-filters canvas').length == 16")
     brightest = """(canvas) => {
         const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-        return Math.max(...data.filter((_, n) => n % 4 == 0 && data[n + 3] > 200));
+        return Math.max(...data.filter((_, n) => n % 4 == 0 && data[n + 3] > 40));
     }"""
     for selector in ("#draw-sheet", "#draw-w1 canvas", "#draw-filters canvas", "#draw-heads-1 canvas"):
         found = []
