@@ -264,7 +264,7 @@ def keep_output(layer: Layer, seen: dict[int, Array], number: int) -> None:
         seen[number] = Y[:, 0].copy()
         return Y
 
-    layer.forward = keeping  # type: ignore[method-assign]
+    layer.forward = keeping  # type: ignore[method-assign] # of this one layer alone, to look on
 
 
 def picture(ink: NDArray[np.floating[Any]]) -> dict[str, Any]:
