@@ -7,11 +7,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from stages.nn.affine import Affine
+from stages.nn.layer import Start
+from stages.nn.network import Network
+from stages.nn.relu import ReLU
 from tests.conftest import unavailable
+from tests.test_export import read_tensors
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,3 +93,14 @@ def address(site: Path) -> Iterator[str]:
     """Serve the site and yield its address."""
     with serving(site) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    """Return the trained network of the page Draw a digit, in float64."""
+    start = Start(np.random.default_rng(0), dtype=np.float64, classes=10)
+    network = Network((784,), start, layers=[partial(Affine, units=10), ReLU, Affine])
+    arrays, _ = read_tensors(ROOT / "docs/assets/draw/packed/w3-relu-10.safetensors")
+    for name, theta in network.parameters.items():
+        theta[...] = arrays[name]
+    return network

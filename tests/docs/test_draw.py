@@ -3,7 +3,6 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from publishing import node
-from stages.nn.affine import Affine
 from stages.nn.arrays import Array
 from stages.nn.attention import Attention
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_gradient
 from stages.nn.layer import Layer, Start
 from stages.nn.network import Network
-from stages.nn.relu import ReLU
 from stages.nn.softmax import softmax
 from stages.shared.drawings import normalize
 from stages.shared.mnist import FORM
@@ -102,17 +99,6 @@ def modules(browser: "Browser") -> "Iterator[Page]":
         page.goto(address)
         yield page
         page.close()
-
-
-@pytest.fixture(scope="module")
-def network() -> Network:
-    """Return the trained network, in float64."""
-    start = Start(np.random.default_rng(0), dtype=np.float64, classes=10)
-    network = Network((784,), start, layers=[partial(Affine, units=10), ReLU, Affine])
-    arrays, _ = read_tensors(FOLDER / "packed/w3-relu-10.safetensors")
-    for name, theta in network.parameters.items():
-        theta[...] = arrays[name]
-    return network
 
 
 def by_hand(network: Network, X: Floats, y: NDArray[Any]) -> tuple[float, dict[str, Floats]]:

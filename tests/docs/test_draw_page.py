@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from stages.claims.drawn_digits import STROKES
-from stages.nn.affine import Affine
 from stages.nn.cross_entropy import cross_entropy_gradient
 from stages.nn.layer import Start
 from stages.nn.network import Network
-from stages.nn.relu import ReLU
 from stages.nn.softmax import softmax
 from stages.shared.drawings import normalize
 from stages.shared.mnist import FORM
@@ -34,17 +31,6 @@ pytestmark = pytest.mark.slow
 Strokes = Sequence[Sequence[tuple[float, float]]]
 SCHEMES = {"light": "default", "dark": "slate"}
 MINUS = "\N{MINUS SIGN}"
-
-
-@pytest.fixture(scope="module")
-def network() -> Network:
-    """Return the network of the page."""
-    start = Start(np.random.default_rng(0), dtype=np.float64, classes=10)
-    network = Network((784,), start, layers=[partial(Affine, units=10), ReLU, Affine])
-    arrays, _ = read_tensors(ROOT / "docs/assets/draw/packed/w3-relu-10.safetensors")
-    for name, theta in network.parameters.items():
-        theta[...] = arrays[name]
-    return network
 
 
 @pytest.fixture
