@@ -5,7 +5,6 @@ and a paper does not is translated or left out by the rules of `derivation` and 
 """
 
 import argparse
-import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -64,23 +63,6 @@ def without_sections(text: str) -> str:
     return "".join(kept)
 
 
-def without_docstrings(text: str) -> str:
-    """Return a page with the docstrings of its listings left out: the page itself says what they say."""
-    return FENCE.sub(lambda fence: _without_docstrings(fence[0]) if ".python" in fence["header"] else fence[0], text)
-
-
-def _without_docstrings(fence: str) -> str:
-    first, *lines = fence.splitlines()
-    kept: list[str | None] = list(lines)
-    for node in ast.walk(ast.parse("\n".join(lines[:-1]))):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) and len(node.body) > 1:
-            start, end = node.body[0].lineno - 1, node.body[1].lineno - 1
-            decorators = getattr(node.body[1], "decorator_list", [])
-            end = min([end, *(decorator.lineno - 1 for decorator in decorators)])
-            kept[start:end] = [None] * (end - start)
-    return "\n".join([first, *(line for line in kept if line is not None)])
-
-
 def as_division(admonition: re.Match[str]) -> str:
     """Return an admonition as the fenced division that paper/filter.lua makes a remark of."""
     body = re.sub(r"^    ", "", admonition["body"], flags=re.MULTILINE).strip()
@@ -94,8 +76,7 @@ def derivation(name: str) -> str:
     """
     page = f"docs/derivations/{name}.md"
     text = without_sections((ROOT / page).read_text(encoding="utf-8"))
-    text = without_docstrings(expand(text, page))
-    text = ADMONITION.sub(as_division, text + "\n")
+    text = ADMONITION.sub(as_division, expand(text, page) + "\n")
     text = re.sub(r"^# (.+)$", rf"# \1 {{#sec:{name}}}", text, count=1, flags=re.MULTILINE)
     return f":::::: derivation\n{outside_fences(text, _reword)}\n::::::\n"
 

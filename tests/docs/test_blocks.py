@@ -1,7 +1,9 @@
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from publishing import blocks
 from publishing.blocks import expand, source
 from stages.shared.errors import UserError
 
@@ -9,7 +11,8 @@ from stages.shared.errors import UserError
 def test_a_fence_is_filled_with_a_function_of_a_file() -> None:
     page = expand('``` {.python source="stages/shared/errors.py" object="run"}\n```\n', "page.md")
     assert page.startswith(
-        '``` {.python title="stages/shared/errors.py · run"}\ndef run(main: Callable[[], None]) -> None:\n'
+        '``` {.python .listing title="stages/shared/errors.py · run"}\n'
+        "def run(main: Callable[[], None]) -> None:\n    if "
     )
     assert page.endswith('        sys.exit("interrupted")\n```\n')
 
@@ -19,6 +22,40 @@ def test_a_class_has_its_decorators_and_a_method_no_indentation() -> None:
     method = source("stages/nn/initializers.py", "He.__call__")
     assert method.startswith("def __call__(self, units: int")
     assert "\n    return np.sqrt(2 / inputs)" in method
+
+
+def test_docstrings_are_left_out_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "ROOT", tmp_path)
+    (tmp_path / "a.py").write_text(
+        dedent("""\
+            class A:
+                '''One.
+
+                Two.
+                '''
+
+                @property
+                def b(self):
+                    '''Three.'''
+
+                    # why
+                    return '''Four.'''
+
+                def c(self):
+                    '''All that is here.'''
+            """),
+        encoding="utf-8",
+    )
+    assert source("a.py", "A") == dedent("""\
+        class A:
+            @property
+            def b(self):
+                # why
+                return '''Four.'''
+
+            def c(self):
+                '''All that is here.'''
+        """)
 
 
 def test_a_table_of_a_file_is_found_with_a_type_or_without() -> None:
@@ -32,7 +69,7 @@ def test_a_table_of_a_file_is_found_with_a_type_or_without() -> None:
         ('{.python source="stages/nothing.py" object="run"}', "stages/nothing.py is not there"),
         ('{.python source="stages/shared/errors.py" object="walk"}', "stages/shared/errors.py has no walk"),
         ('{.python source="stages/shared/errors.py"}', "needs an object"),
-        ('{.python source="stages/shared/errors.py" object="run" .exec}', "needs an object and must be empty"),
+        ('{.python source="stages/shared/errors.py" object="run" .exec}', "needs an object, and is not executed"),
         ('{.python source="stages/shared/errors.py" objekt="run"}', "must have .python and may have"),
         ('{source="stages/shared/errors.py" object="run"}', "must have .python"),
     ],
@@ -44,9 +81,34 @@ def test_a_fence_that_cannot_be_filled_is_an_error_with_its_line(fence: str, rea
     assert reason in str(error.value)
 
 
-def test_code_in_a_fence_that_is_filled_is_an_error() -> None:
-    with pytest.raises(UserError, match="must be empty"):
-        expand('``` {.python source="stages/shared/errors.py" object="run"}\ndef run(): ...\n```\n', "page.md")
+AFFINE = '``` {{.python source="stages/nn/affine.py" object="Affine.forward"}}\n{}\n```\n'
+
+
+def test_a_line_that_is_an_equation_gets_its_label() -> None:
+    page = expand(AFFINE.format("np.matmul(W, X  # @eq:a\n\nself._Z += b  # @eq:b-2 @eq:c"), "page.md")
+    assert (
+        "\n    np.matmul(W, X, out=self._Z)  # @eq:a\n    self._Z += b  # @eq:b-2 @eq:c\n    return self._Z\n" in page
+    )
+    assert page.count("@eq:") == 3
+    assert expand(AFFINE.format(""), "page.md") == page.replace("  # @eq:a", "").replace("  # @eq:b-2 @eq:c", "")
+
+
+@pytest.mark.parametrize(
+    ("tag", "reason"),
+    [
+        ("self._Z += c  # @eq:a", "self._Z += c is in 0 lines of what is shown, and must be in one"),
+        ("self._Z  # @eq:a", "self._Z is in 4 lines"),
+        ("Return Z = W X + b  # @eq:a", "is in 0 lines"),  # the docstring is not shown
+        ("self._Z += b", "holds a piece of a line and its equation, x += 1  # @eq:name, not self._Z += b"),
+        ("self._Z += b  # eq:a", "not self._Z += b  # eq:a"),
+        ("# @eq:a", "not # @eq:a"),
+    ],
+)
+def test_a_tag_that_fits_no_line_is_an_error_with_its_line(tag: str, reason: str) -> None:
+    with pytest.raises(UserError) as error:
+        expand(AFFINE.format(tag), "docs/page.md", line=7)
+    assert str(error.value).startswith("docs/page.md, line 7: ")
+    assert reason in str(error.value)
 
 
 def test_blocks_run_in_order_share_names_and_are_followed_by_what_they_print() -> None:

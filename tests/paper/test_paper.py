@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -229,30 +228,6 @@ def test_a_missing_file_ends_the_build_with_one_message(substitute: "Copy", tmp_
 def test_checks_and_exercises_are_left_out_and_headings_in_listings_are_none() -> None:
     page = "# Title\n\nText.\n\n## Code\n\n``` python\n## Check\n```\n\n## Check\n\nA.\n\n## Exercises\n\nB.\n"
     assert paper.without_sections(page) == "# Title\n\nText.\n\n## Code\n\n``` python\n## Check\n```\n\n"
-
-
-def test_listings_lose_their_docstrings_and_nothing_else() -> None:
-    listing = """
-        ``` {.python}
-        class A:
-            '''One.
-
-            Two.
-            '''
-
-            @property
-            def b(self):
-                '''Three.'''
-                return 1
-        ```"""
-    shown = """
-        ``` {.python}
-        class A:
-            @property
-            def b(self):
-                return 1
-        ```"""
-    assert paper.without_docstrings(dedent(listing)) == dedent(shown)
 
 
 def test_a_picture_of_a_derivation_is_a_figure_with_its_words() -> None:
