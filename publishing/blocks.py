@@ -101,7 +101,7 @@ def expand(text: str, page: str, line: int = 1, executed: list[str] | None = Non
             result = next(left)
         else:
             printed = next(left)
-            result = _fence(fence["marks"], ".python", options.get("title"), textwrap.dedent(fence["body"]))
+            result = _fence(fence["marks"], ".python .listing", options.get("title"), textwrap.dedent(fence["body"]))
             if printed:
                 result += "\n\n" + _fence(fence["marks"], ".text .output", None, printed)
         return textwrap.indent(result, fence["indent"])

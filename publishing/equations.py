@@ -1,6 +1,7 @@
 r"""Formulas: TeX rendered by KaTeX while the site is built, numbered equations, and references to them.
 
-A displayed formula with `\label{eq:name}` has a number; `@eq:name` in the text of any page is a link with it.
+A displayed formula with `\label{eq:name}` has a number; `@eq:name` in the text of any page is a link with it. So is the
+mark of a line of code, and the equation leads to that line.
 """
 
 import re
@@ -20,7 +21,7 @@ FORMULA = re.compile(
     re.DOTALL,
 )
 LABEL = re.compile(r"\s*\\label\{(eq:[\w-]+)\}")
-REFERENCE = re.compile(r'<a class="equation-reference" data-label="([^"]+)"></a>')
+REFERENCE = re.compile(r'<a class="equation-reference"(?: id="(?P<id>[^"]+)")? data-label="(?P<label>[^"]+)"></a>')
 NO_TEXT = re.compile(r"<(pre|code|script|style|annotation)\b.*?</\1>|<[^>]*>", re.DOTALL)
 TEX = re.compile(r"\$\$|\\[(\[]|\\[a-z]+[{_^ ]|@eq:\w*|\[@\w*")
 rendered: dict[tuple[str, bool], str] = {}  # (TeX, displayed): HTML, kept between the builds of a server
@@ -31,15 +32,19 @@ class Equations:
 
     def __init__(self) -> None:
         self._places: dict[str, tuple[str, str]] = {}  # label: URL of the page, number
+        self._lines: dict[str, list[tuple[str, str]]] = {}  # label: URL and anchor of each marked line
 
     def collect(self, page: str, url: str, chapter: str) -> list[str]:
-        """Take up the labels of a page, given as HTML, with the prefix of its chapter; return what is wrong."""
+        """Take up what has a label on a page, given as HTML, with the prefix of its chapter; return what is wrong."""
         problems = []
         labels = [label for match in FORMULA.finditer(page) for label in LABEL.findall(match["tex"])]
         for number, label in enumerate(labels, 1):
             if label in self._places:
                 problems.append(f"the label {label} is on {self._places[label][0]} too")
             self._places[label] = (url, f"{chapter}{number}")
+        for mark in REFERENCE.finditer(page):
+            if mark["id"]:
+                self._lines.setdefault(mark["label"], []).append((url, mark["id"]))
         return problems
 
     def link(self, page: str, relative: Callable[[str], str]) -> tuple[str, list[str]]:
@@ -47,30 +52,36 @@ class Equations:
         problems = []
 
         def link(match: re.Match[str]) -> str:
-            if match[1] not in self._places:
-                problems.append(f"no equation has the label {match[1]}")
-                return match[1]
-            url, number = self._places[match[1]]
-            return f'<a class="equation-reference" href="{relative(url)}#{match[1]}">({number})</a>'
+            label = match["label"]
+            if label not in self._places:
+                problems.append(f"no equation has the label {label}")
+                return label
+            url, number = self._places[label]
+            anchor = f' id="{match["id"]}"' if match["id"] else ""
+            return f'<a class="equation-reference"{anchor} href="{relative(url)}#{label}">({number})</a>'
 
         return REFERENCE.sub(link, page), problems
 
-    def draw(self, page: str) -> tuple[str, list[str]]:
-        """Return a page with its formulas drawn, and what is wrong."""
-        drawn = FORMULA.sub(self._draw, page)
+    def draw(self, page: str, relative: Callable[[str], str]) -> tuple[str, list[str]]:
+        """Return a page with its formulas drawn, and what is wrong; `relative` is that of `link`."""
+        drawn = FORMULA.sub(lambda formula: self._draw(formula, relative), page)
         return drawn, [f"left as text: {text}" for text in TEX.findall(NO_TEXT.sub("", drawn))]
 
-    def _draw(self, match: re.Match[str]) -> str:
+    def _draw(self, match: re.Match[str], relative: Callable[[str], str]) -> str:
         key = _parse(match)
         html = rendered.get(key) or f"<code>{escape(key[0])}</code>"
         if match["tag"] == "span":
             return _punctuated(html, match["before"], match["after"])
-        anchor, name, number = "", "Formula", ""
+        anchor, name, links = "", "Formula", ""
         if label := LABEL.search(match["tex"]):
-            name = f"Equation {self._places[label[1]][1]}"
-            anchor, number = f' id="{label[1]}"', f'<a href="#{label[1]}">({self._places[label[1]][1]})</a>'
+            url, number = self._places[label[1]]
+            name, anchor = f"Equation {number}", f' id="{label[1]}"'
+            links = f'<a href="#{label[1]}">({number})</a>'
+            if lines := self._lines.get(label[1]):
+                page, line = min(lines, key=lambda line: line[0] != url)  # the first of this page, if it has any
+                links += f'<a class="in-code" href="{relative(page)}#{line}" aria-label="{name} in the code">code</a>'
         body = f'<div class="formula" tabindex="0" role="group" aria-label="{name}">{html}</div>'
-        return f'<div class="equation"{anchor}>{body}{number}</div>'
+        return f'<div class="equation"{anchor}>{body}{links}</div>'
 
 
 def _punctuated(html: str, before: str, after: str) -> str:

@@ -18,7 +18,7 @@ from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the command mkdocs does not look in the project's folder
 
-from publishing import blocks, citations, equations, measurements
+from publishing import blocks, citations, equations, listings, measurements
 from stages.shared.errors import UserError
 
 NPM = "assets/npm/"  # where the site serves node_modules/
@@ -117,7 +117,8 @@ def _with_tests(markdown: str) -> str:
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Link shown code to its reference, and list the works that a page cites at its end."""
+    """Divide shown code into lines, link it to its reference, and list the works that a page cites at its end."""
+    html = listings.with_lines(html)
     html = re.sub(
         r'(<span class="filename">)(stages/[\w/]+)\.py · ((?!_)\w+(?:\.(?!_)\w+)*)(</span>)',  # no private name
         lambda match: (
@@ -147,8 +148,9 @@ def on_env(env: object, config: MkDocsConfig, files: Files) -> None:
         for problem in site.collect(page.content or "", page.url, chapter):
             log.warning("%s: %s", page.file.src_uri, problem)
     for page in pages:
-        content, links = site.link(page.content or "", partial(get_relative_url, other=page.url))
-        drawn[page.file.src_uri], texts = site.draw(content)
+        relative = partial(get_relative_url, other=page.url)
+        content, links = site.link(page.content or "", relative)
+        drawn[page.file.src_uri], texts = site.draw(content, relative)
         page.content = equations.searchable(content)
         for problem in links + texts:
             log.warning("%s: %s", page.file.src_uri, problem)

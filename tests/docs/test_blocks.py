@@ -114,8 +114,8 @@ def test_a_tag_that_fits_no_line_is_an_error_with_its_line(tag: str, reason: str
 def test_blocks_run_in_order_share_names_and_are_followed_by_what_they_print() -> None:
     page = '``` {.python .exec}\na = 20\n```\n\nText.\n\n``` {.python .exec title="Sum"}\nprint(a + 1)\n```\n'
     assert expand(page, "page.md") == (
-        "``` {.python}\na = 20\n```\n\nText.\n\n"
-        '``` {.python title="Sum"}\nprint(a + 1)\n```\n\n``` {.text .output}\n21\n```\n'
+        "``` {.python .listing}\na = 20\n```\n\nText.\n\n"
+        '``` {.python .listing title="Sum"}\nprint(a + 1)\n```\n\n``` {.text .output}\n21\n```\n'
     )
 
 
@@ -169,7 +169,7 @@ DRAWN = '``` {.python .exec figure="A line, rising."}\nfigure.subplots().plot([1
 def test_a_picture_takes_the_place_of_the_block_that_draws_it() -> None:
     page = "``` {.python .exec}\na = 3\n```\n\n" + DRAWN.replace("[1, 2]", "[a, a]") + "\nText.\n"
     expanded = expand(page, "page.md")
-    assert expanded.startswith('``` {.python}\na = 3\n```\n\n``` {.svg alt="A line, rising."}\n<svg ')
+    assert expanded.startswith('``` {.python .listing}\na = 3\n```\n\n``` {.svg alt="A line, rising."}\n<svg ')
     assert expanded.endswith("</svg>\n```\n\nText.\n")
     assert "plot" not in expanded
     assert expand(page, "page.md") == expanded

@@ -61,7 +61,7 @@ def test_formulas_are_drawn_with_their_numbers(npm: Path) -> None:
     assert equations.render_formulas({"page": page}) == []
     site = equations.Equations()
     site.collect(page, "one/", "3.")
-    drawn, problems = site.draw(page)
+    drawn, problems = site.draw(page, _relative)
     assert problems == []
     assert drawn.count('class="katex"') == 6
     assert drawn.count("<math ") == 6
@@ -72,10 +72,32 @@ def test_formulas_are_drawn_with_their_numbers(npm: Path) -> None:
     assert r"\label" not in drawn
 
 
+def _marked(anchor: str, label: str) -> str:
+    return f'<a class="equation-reference" id="{anchor}" data-label="{label}"></a>'
+
+
+def test_a_marked_line_leads_to_its_equation_and_the_equation_to_the_first_line_of_its_page(npm: Path) -> None:
+    first = FIRST + _marked("line-1", "eq:first") + _marked("line-2", "eq:first")
+    other = _marked("line-3", "eq:first") + _marked("line-4", "eq:second")
+    equations.render_formulas({"page": first})
+    site = equations.Equations()
+    site.collect(other, "another/", "")
+    site.collect(first, "one/", "3.")
+    linked, problems = site.link(first, _relative)
+    assert problems == []
+    assert '<a class="equation-reference" id="line-2" href="../one/#eq:first">(3.1)</a>' in linked
+    drawn, _ = site.draw(linked, _relative)
+    to_line = '<a class="in-code" href="../{}" aria-label="Equation {} in the code">code</a></div>'
+    assert '<a href="#eq:first">(3.1)</a>' + to_line.format("one/#line-1", "3.1") in drawn
+    assert '<a href="#eq:second">(3.2)</a>' + to_line.format("another/#line-4", "3.2") in drawn
+    assert drawn.count("in-code") == 2
+    assert site.link(_marked("line-1", "eq:third"), _relative)[1] == ["no equation has the label eq:third"]
+
+
 def test_punctuation_is_in_one_box_with_its_formula(npm: Path) -> None:
     page = _html("($x + y$).")
     equations.render_formulas({"page": page})
-    drawn, _ = equations.Equations().draw(page)
+    drawn, _ = equations.Equations().draw(page, _relative)
     first, _, last = drawn.rpartition('<span class="katex-base">')
     assert '<span class="katex-base"><span class="punctuation">(</span>' in first
     assert last.endswith('<span class="punctuation">).</span></span></span></span></p>')
@@ -99,12 +121,13 @@ def test_what_katex_cannot_draw_is_named_with_its_page(npm: Path, tex: str) -> N
     ],
 )
 def test_tex_that_was_left_as_text_is_found(text: str, left: str) -> None:
-    _, problems = equations.Equations().draw(_html(text))
+    _, problems = equations.Equations().draw(_html(text), _relative)
     assert f"left as text: {left}" in problems
 
 
 def test_tex_in_code_is_left_as_it_is() -> None:
-    assert equations.Equations().draw(_html("`$$ \\frac{1}{2}`\n\n```\n$$ \\label{eq:x}\n```\n"))[1] == []
+    page = _html("`$$ \\frac{1}{2}`\n\n```\n$$ \\label{eq:x}\n```\n")
+    assert equations.Equations().draw(page, _relative)[1] == []
 
 
 def test_the_search_takes_up_the_tex() -> None:

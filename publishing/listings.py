@@ -1,0 +1,26 @@
+"""Code on a page of the site: each line is an element, which a narrow screen can break, and leads to its equations."""
+
+import re
+from collections import Counter
+
+LISTING = re.compile(r'(<div class="listing highlight">.*?<code>)(.*?)(</code></pre></div>)', re.DOTALL)
+MARK = re.compile(r" *# (@eq:[\w-]+(?: @eq:[\w-]+)*)(?=</span>$)")
+
+
+def with_lines(page: str) -> str:
+    """Return a page, given as HTML, with the lines of its listings as elements and their marks as references."""
+    marked: Counter[str] = Counter()
+
+    def line(text: str) -> str:
+        mark = MARK.search(text)
+        references = []
+        for label in re.findall(r"@(eq:[\w-]+)", mark[1]) if mark else []:
+            marked[label] += 1
+            anchor = f"line-{label.removeprefix('eq:')}-{marked[label]}"
+            references.append(f'<a class="equation-reference" id="{anchor}" data-label="{label}"></a>')
+        if mark:
+            text = text[: mark.start()] + text[mark.end() :]
+        indent = len(text) - len(text.lstrip(" "))
+        return f'<span class="line" style="--indent: {indent}ch">{text}{"".join(references)}\n</span>'
+
+    return LISTING.sub(lambda code: code[1] + "".join(map(line, code[2].splitlines())) + code[3], page)
