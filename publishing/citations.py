@@ -42,6 +42,21 @@ def reference_list(keys: list[str]) -> str:
     return f'<ol class="references">{"".join(items)}</ol>'
 
 
+def linked(text: str) -> str:
+    """Return Markdown with its citations as numbered links in HTML."""
+    return re.sub(CITATION, _links, text)
+
+
+def _links(citation: re.Match[str]) -> str:
+    numbers = {key: number for number, key in enumerate(entries(), 1)}
+    links = []
+    for part in citation[1].split(";"):
+        key, _, locator = part.strip().removeprefix("@").partition(",")
+        text = ", ".join(filter(None, [str(numbers.get(key, "?")), locator.strip()]))
+        links.append(f'[<a class="citation" href="#ref-{key}">{text}</a>]')
+    return ", ".join(links)
+
+
 class Citations(Extension):
     """The extension of Python-Markdown; an unknown key becomes a link without a number, for `cited` to find."""
 
@@ -52,10 +67,4 @@ class Citations(Extension):
 
 class _Citation(InlineProcessor):
     def handleMatch(self, m: re.Match[str], data: str) -> tuple[Element | str, int, int]:
-        numbers = {key: number for number, key in enumerate(entries(), 1)}
-        links = []
-        for part in m[1].split(";"):
-            key, _, locator = part.strip().removeprefix("@").partition(",")
-            text = ", ".join(filter(None, [str(numbers.get(key, "?")), locator.strip()]))
-            links.append(f'[<a class="citation" href="#ref-{key}">{text}</a>]')
-        return self.md.htmlStash.store(", ".join(links)), m.start(0), m.end(0)
+        return self.md.htmlStash.store(_links(m)), m.start(0), m.end(0)

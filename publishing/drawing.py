@@ -9,10 +9,17 @@ from stages.shared.figures import GRAY, INK, METADATA, Figure, use_style
 INCHES = (7.0, 2.8)  # width and height, unless a block sets others
 
 
-def new() -> Figure:
+class Drawing(Figure):
+    """A figure that a notebook shows as a page does."""
+
+    def _repr_svg_(self) -> str:
+        return svg(self)
+
+
+def new() -> Drawing:
     """Return an empty figure in the style of all figures; what draws on it changes the style of this process."""
     use_style()
-    return Figure(INCHES, layout="constrained")
+    return Drawing(INCHES, layout="constrained")
 
 
 def svg(figure: Figure) -> str:

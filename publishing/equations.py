@@ -47,6 +47,10 @@ class Equations:
                 self._lines.setdefault(mark["label"], []).append((url, mark["id"]))
         return problems
 
+    def number(self, label: str) -> str:
+        """Return the number of an equation; of one that is not there, which `link` reports, its label."""
+        return self._places[label][1] if label in self._places else label
+
     def link(self, page: str, relative: Callable[[str], str]) -> tuple[str, list[str]]:
         """Return a page with its references linked, and what is wrong; `relative` makes of a URL one from the page."""
         problems = []

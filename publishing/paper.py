@@ -14,7 +14,7 @@ import pypandoc
 import typst
 
 from publishing import paper_results
-from publishing.blocks import FENCE, ROOT, expand
+from publishing.blocks import ADMONITION, FENCE, ROOT, expand
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
 
@@ -29,7 +29,6 @@ WORDING = (  # what a page says of itself, and of what is left out
     (r"\bcheck below\b", "check on the site"),
     (r"\b(exercise \d+)\b", r"\1 on the site"),
 )
-ADMONITION = re.compile(r'^(?:!!!|\?\?\?) \w+ "(?P<title>.+)"\n(?P<body>(?:\n|    .*\n)+)', re.MULTILINE)
 
 
 def navigation() -> list[str]:

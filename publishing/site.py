@@ -18,15 +18,18 @@ from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the command mkdocs does not look in the project's folder
 
-from publishing import blocks, citations, equations, listings, measurements
+from publishing import blocks, citations, equations, listings, measurements, notebooks
 from stages.shared.errors import UserError
 
 NPM = "assets/npm/"  # where the site serves node_modules/
+EXAMPLE = "https://example.org/chainrule.git"  # nobody's, for as long as `repository` in mkdocs.yml is empty
+CHECK = re.compile(r"^## Check\n", re.MULTILINE)
 
 log = logging.getLogger("mkdocs.hooks.publishing")  # a warning below "mkdocs" fails a strict build
 
 chapters: dict[str, str] = {}  # path of a derivation: its number, from the order of the navigation
 drawn: dict[str, str] = {}  # path of a page: its HTML with formulas
+executed: dict[str, tuple[str, str, list[str]]] = {}  # path of a notebook: its page's Markdown, file and outputs
 
 
 def on_pre_build(config: MkDocsConfig) -> None:
@@ -43,6 +46,10 @@ def on_config(config: MkDocsConfig) -> None:
     config.markdown_extensions += [citations.Citations(), equations.References()]
     fences = config.mdx_configs.setdefault("pymdownx.superfences", {}).setdefault("custom_fences", [])
     fences.append({"name": "svg", "class": "drawing", "format": _picture})
+    if config.extra.get("repository"):
+        config.extra["social"] = [
+            {"icon": "fontawesome/brands/git-alt", "link": config.extra["repository"], "name": "The repository"}
+        ]
     made = (blocks.ROOT / name for name in ("dvc.lock", "metrics", "benchmarks/results.json"))
     config.watch += [str(path) for path in made if path.exists()]
 
@@ -53,7 +60,7 @@ def _picture(svg: str, *_: object, attrs: dict[str, str], **__: object) -> str:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Publish the style sheets of npm packages, and what the pipeline made for the site."""
+    """Publish the style sheets of npm packages, what the pipeline made for the site, and notebooks, to be filled."""
     for style in config.extra_css:
         if str(style).startswith(NPM):
             _publish(str(style).removeprefix(NPM), files, config)
@@ -63,6 +70,13 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         for path in sorted(blocks.ROOT.glob(pattern)):
             uri = path.relative_to(blocks.ROOT).as_posix()
             files.append(File.generated(config, uri, abs_src_path=str(path)))
+    for file in list(files.documentation_pages()):
+        if file.src_uri.startswith("derivations/") and CHECK.search(file.content_string):
+            files.append(File.generated(config, _notebook_of(file), content=""))
+
+
+def _notebook_of(file: File) -> str:
+    return str(file.src_uri).removesuffix(".md") + ".ipynb"
 
 
 def _publish(style: str, files: Files, config: MkDocsConfig) -> None:
@@ -93,12 +107,23 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     skipped = page.file.content_string.count("\n") - markdown.count("\n")
     path = Path(page.file.abs_src_path or page.file.src_uri)
     name = path.relative_to(blocks.ROOT).as_posix() if path.is_relative_to(blocks.ROOT) else path.as_posix()
+    markdown = markdown.replace("{{ repository }}", _repository(config))
+    if number := chapters.get(page.file.src_uri):
+        markdown = re.sub(r"^# ", f"# {number}. ", markdown, count=1, flags=re.MULTILINE)
     try:
-        expanded = blocks.expand(_with_tests(markdown), name, 1 + skipped)
+        outputs = blocks.outputs(markdown, name, 1 + skipped)
+        expanded = blocks.expand(_with_tests(markdown), name, 1 + skipped, outputs)
     except UserError as error:
         raise PluginError(str(error)) from None
-    number = chapters.get(page.file.src_uri)
-    return re.sub(r"^# ", f"# {number}. ", expanded, count=1, flags=re.MULTILINE) if number else expanded
+    if notebook := files.get_file_from_path(_notebook_of(page.file)):
+        executed[notebook.src_uri] = markdown, name, outputs
+        link = f"[Download this page as a notebook]({path.stem}.ipynb), to change its code and run it again."
+        expanded = CHECK.sub(lambda heading: f"{heading[0]}\n{link}\n", expanded, count=1)
+    return expanded
+
+
+def _repository(config: MkDocsConfig) -> str:
+    return str(config.extra.get("repository") or EXAMPLE)
 
 
 def _with_tests(markdown: str) -> str:
@@ -138,7 +163,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
 @event_priority(-100)
 def on_env(env: object, config: MkDocsConfig, files: Files) -> None:
-    """Render the formulas of all pages with one call, now that every page is HTML, and number the equations."""
+    """Render the formulas of all pages with one call, now that they are HTML, number equations, and fill notebooks."""
     pages = [file.page for file in files.documentation_pages() if file.page and file.page.content]
     for problem in equations.render_formulas({page.file.src_uri: page.content or "" for page in pages}):
         log.warning(problem)
@@ -154,6 +179,9 @@ def on_env(env: object, config: MkDocsConfig, files: Files) -> None:
         page.content = equations.searchable(content)
         for problem in links + texts:
             log.warning("%s: %s", page.file.src_uri, problem)
+    for uri, (markdown, name, outputs) in executed.items():
+        if file := files.get_file_from_path(uri):
+            file.content_string = notebooks.notebook(markdown, name, outputs, site.number, _repository(config))
 
 
 @event_priority(-100)
