@@ -86,6 +86,7 @@ def notebook(text: str, page: str, outputs: list[str], number: Callable[[str], s
 
 def _text(part: str, folder: str, number: Callable[[str], str]) -> str:
     """Return Markdown of the site as Jupyter understands it; links lead to files of the project."""
+    part = re.sub(r'``` \{\.python \.listing title="(.+)"\}', r"`\1`\n\n``` python", part)
     part = blocks.ADMONITION.sub(_admonition, part + "\n")
     part = re.sub(r"\\label\{(eq:[\w-]+)\}", lambda label: rf"\tag{{{number(label[1])}}}", part)
     part = re.sub(r"(\()?@(eq:[\w-]*\w)(?(1)\))", lambda reference: f"({number(reference[2])})", part)

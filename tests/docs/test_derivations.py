@@ -47,6 +47,17 @@ def test_a_page_has_its_parts(page: Path) -> None:
 
 
 @pages
+def test_a_marked_line_of_code_is_an_equation_that_is_there(page: Path) -> None:
+    labels = {
+        label for each in PAGES for label in re.findall(r"\\label\{(eq:[\w-]+)\}", each.read_text(encoding="utf-8"))
+    }
+    expanded = expand(page.read_text(encoding="utf-8"), page.relative_to(ROOT).as_posix(), executed=[""] * 99)
+    marked = set(re.findall(r"# @(eq:[\w-]+)", expanded))
+    assert marked
+    assert marked <= labels
+
+
+@pages
 def test_a_page_has_its_proof(page: Path) -> None:
     proof = ROOT / "tests" / "derivations" / f"test_{page.stem.replace('-', '_')}.py"
     text = proof.read_text(encoding="utf-8")

@@ -30,15 +30,33 @@ markdown_extensions:
 nav: [index.md, derivations/one.md, derivations/two.md]
 """
 
+TWO = """\
+# Two
 
-def _build(folder: Path, index: str) -> "subprocess.CompletedProcess[str]":
+$$
+b \\label{eq:b}
+$$
+
+``` {.python source="stages/shared/errors.py" object="run"}
+sys.exit("interrupted")  # @eq:b
+```
+
+## Check
+
+``` {.python .exec}
+print(1 + 1)
+```
+"""
+
+
+def _build(folder: Path, index: str, settings: str = "") -> "subprocess.CompletedProcess[str]":
     """Build a site of three pages strictly."""
     hook = ROOT / "publishing" / "site.py"
-    (folder / "mkdocs.yml").write_text(CONFIGURATION.format(hook=hook), encoding="utf-8")
+    (folder / "mkdocs.yml").write_text(CONFIGURATION.format(hook=hook) + settings, encoding="utf-8")
     (folder / "docs" / "derivations").mkdir(parents=True)
     (folder / "docs" / "index.md").write_text(index, encoding="utf-8")
     (folder / "docs" / "derivations" / "one.md").write_text("# One\n\n$$\na\n\\label{eq:a}\n$$\n", encoding="utf-8")
-    (folder / "docs" / "derivations" / "two.md").write_text("# Two\n\n$$\nb \\label{eq:b}\n$$\n", encoding="utf-8")
+    (folder / "docs" / "derivations" / "two.md").write_text(TWO, encoding="utf-8")
     return subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict"],
         check=False,
@@ -57,15 +75,59 @@ def test_derivations_are_numbered_chapters_and_references_lead_to_their_equation
     two = (tmp_path / "site" / "derivations" / "two" / "index.html").read_text(encoding="utf-8")
     assert ">2. Two</h1>" in two
     assert 'id="eq:b"' in two
+    assert '<a class="equation-reference" id="line-b-1" href="./#eq:b">(2.1)</a>\n</span>' in two
+    assert 'href="./#line-b-1" aria-label="Equation 2.1 in the code">code</a>' in two
+
+
+@pytest.mark.usefixtures("npm")
+def test_a_page_with_a_check_is_a_notebook_too(tmp_path: Path) -> None:
+    process = _build(tmp_path, "# Index\n")
+    assert process.returncode == 0, process.stderr
+    two = (tmp_path / "site/derivations/two/index.html").read_text(encoding="utf-8")
+    assert '<h2 id="check">Check</h2>\n<p><a href="../two.ipynb">' in two
+    assert [path.name for path in (tmp_path / "site").rglob("*.ipynb")] == ["two.ipynb"]
+    cells = json.loads((tmp_path / "site/derivations/two.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert "# 2. Two\n\n$$\nb \\tag{2.1}\n$$" in cells[1]["source"]
+    assert cells[2]["outputs"][0]["text"] == "2\n"
+
+
+@pytest.mark.usefixtures("npm")
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ("", "https://example.org/chainrule.git"),
+        ("extra: {repository: ''}\n", "https://example.org/chainrule.git"),
+        ("extra: {repository: https://example.net/fork}\n", "https://example.net/fork"),
+    ],
+)
+def test_pages_and_notebooks_have_the_address_of_the_setting(settings: str, address: str, tmp_path: Path) -> None:
+    process = _build(tmp_path, "``` sh\ngit clone {{ repository }} chainrule\n```\n", settings)
+    assert process.returncode == 0, process.stderr
+    index = (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    assert f"git clone {address} chainrule" in html.unescape(re.sub("<[^>]+>", "", index))
+    assert f"git clone {address} chainrule" in (tmp_path / "site/derivations/two.ipynb").read_text(encoding="utf-8")
+
+
+def test_every_clone_is_of_the_address_of_the_setting() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in pages}
+    clones = {
+        (name, address) for name, text in texts.items() for address in re.findall(r"git clone (.+) \w+$", text, re.M)
+    }
+    assert {name for name, _ in clones} >= {"docs/contributing.md", "docs/sharing.md", "docs/tutorial.md"}
+    assert {address for _, address in clones} == {"{{ repository }}"}
+    assert [name for name, text in texts.items() if "<address of" in text] == []
 
 
 @pytest.mark.usefixtures("npm")
 def test_every_fault_of_a_page_fails_a_strict_build(tmp_path: Path) -> None:
     page = "# Page\n\nText\n$$\nx\n$$\n\n$\\unknown$ and @eq:c and [@nobody1900].\n\n$$\nb \\label{eq:b}\n$$\n"
+    page += '\n``` {.python source="stages/shared/errors.py" object="run"}\nsys.exit("interrupted")  # @eq:d\n```\n'
     process = _build(tmp_path, page)
     assert process.returncode != 0
     assert "index.md: KaTeX parse error: Undefined control sequence: \\unknown" in process.stderr
     assert "index.md: no equation has the label eq:c" in process.stderr
+    assert "index.md: no equation has the label eq:d" in process.stderr
     assert "index.md: docs/references.bib has no entry nobody1900" in process.stderr
     assert "index.md: left as text: $$" in process.stderr
     assert "the label eq:b is on " in process.stderr

@@ -83,7 +83,7 @@ def test_text_is_what_jupyter_understands(cells: list[dict[str, Any]]) -> None:
     assert text.startswith("# A page\n\nBy (3.1), (4.2) and [<a ")
     assert ", p. 3</a>] of [another](docs/derivations/relu.md#code), [above](#a-page) or [elsewhere](https://" in text
     assert "$$\na = b\n\\tag{3.1}\n$$" in text
-    assert "**Seen.** In $a$.\n\nMore.\n\n``` {.python" in text
+    assert "**Seen.** In $a$.\n\nMore.\n\n`stages/nn/affine.py · Affine.forward`\n\n``` python\ndef forward(" in text
     assert "    self._Z += b  # (3.1)\n" in text
     assert answers == ("## Exercises\n\n<details><summary>Answer</summary>\n\nYes, by (4.2).\n\nNo.\n\n</details>")
     assert works.startswith("## References\n\n<ol ")

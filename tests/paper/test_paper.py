@@ -133,6 +133,13 @@ def test_no_reference_is_unresolved_and_no_markup_is_left(pages: list[str]) -> N
         assert trace not in text
 
 
+def test_a_line_that_is_an_equation_shows_its_number(built: "Copy", pages: list[str]) -> None:
+    numbered = re.findall(r"\$ <(eq:[\w-]+)>\];", built.typst.read_text(encoding="utf-8"))
+    text = "".join("".join(pages).split())
+    assert f"dW+=dZ@self._X.T#({numbered.index('eq:affine-gradients') + 1})" in text
+    assert "@eq:" not in text
+
+
 def test_the_references_are_the_works_cited_in_the_order_of_their_citation(built: "Copy", pages: list[str]) -> None:
     library = (ROOT / "docs/references.bib").read_text(encoding="utf-8")
     keys = "|".join(re.findall(r"^@\w+\{(\w+),$", library, re.MULTILINE))
