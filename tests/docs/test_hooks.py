@@ -111,9 +111,8 @@ def test_pages_and_notebooks_have_the_address_of_the_setting(settings: str, addr
 def test_every_clone_is_of_the_address_of_the_setting() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in pages}
-    clones = {
-        (name, address) for name, text in texts.items() for address in re.findall(r"git clone (.+) \w+$", text, re.M)
-    }
+    clone = re.compile(r"git clone (.+) \w+$", re.MULTILINE)
+    clones = {(name, address) for name, text in texts.items() for address in clone.findall(text)}
     assert {name for name, _ in clones} >= {"docs/contributing.md", "docs/sharing.md", "docs/tutorial.md"}
     assert {address for _, address in clones} == {"{{ repository }}"}
     assert [name for name, text in texts.items() if "<address of" in text] == []

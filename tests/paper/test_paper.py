@@ -15,7 +15,7 @@ from pypdf import PdfReader
 from pypdf.generic import DictionaryObject
 from ruamel.yaml import YAML
 
-from publishing import paper
+from publishing import blocks, paper
 from tests.lock import write_lock
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def test_a_picture_of_a_derivation_is_a_figure_with_its_words() -> None:
 def test_an_admonition_is_a_remark_and_its_list_stays_a_list() -> None:
     text = '!!! note "A title"\n\n    First.\n\n    - one\n      more\n    - two\n\nAfter.\n'
     remark = '::: {.remark title="A title"}\nFirst.\n\n- one\n  more\n- two\n:::\n\n'
-    assert paper.ADMONITION.sub(paper.as_division, text) == remark + "After.\n"
+    assert blocks.ADMONITION.sub(paper.as_division, text) == remark + "After.\n"
 
 
 def test_a_derivation_speaks_of_sections_and_not_of_pages() -> None:
