@@ -69,9 +69,10 @@ def notebook(text: str, page: str, outputs: list[str], number: Callable[[str], s
     for count, (fence, output) in enumerate(zip(executed, outputs, strict=True), 1):
         add_text(text[end : fence.start()])
         code, end = textwrap.dedent(fence["body"]).rstrip(), fence.end()
-        if "figure" in blocks.attributes(fence["header"]):
+        if words := blocks.attributes(fence["header"]).get("figure"):
             code = f"from publishing import drawing\n\nfigure = drawing.new()\n{code}\nfigure"
-            shown = [{"output_type": "display_data", "data": {"image/svg+xml": output}, "metadata": {}}]
+            data = {"image/svg+xml": output, "text/plain": words}
+            shown: list[dict[str, Any]] = [{"output_type": "display_data", "data": data, "metadata": {}}]
         else:
             shown = [{"output_type": "stream", "name": "stdout", "text": output}] if output else []
         add("code", code, execution_count=count, outputs=shown)

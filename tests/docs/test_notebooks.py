@@ -76,6 +76,7 @@ def test_a_page_is_cells_of_text_and_code_in_its_order(cells: list[dict[str, Any
     assert code["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "2\n"}]
     assert [code["execution_count"], figure["execution_count"]] == [1, 2]
     assert figure["outputs"][0]["data"]["image/svg+xml"].startswith("<svg ")
+    assert figure["outputs"][0]["data"]["text/plain"] == "A line."
 
 
 def test_text_is_what_jupyter_understands(cells: list[dict[str, Any]]) -> None:
