@@ -147,14 +147,24 @@ def test_formulas_are_set_in_their_own_fonts(browser: "Browser", address: str) -
 
 def test_a_long_equation_scrolls_in_its_own_box(browser: "Browser", address: str) -> None:
     page = browser.new_page(viewport={"width": 380, "height": 800})
-    page.goto(f"{address}derivations/softmax/")
-    equation = page.locator("#eq\\:softmax-statement, .equation").first
-    box, number = equation.locator(".formula"), equation.locator("> a")
+    page.goto(f"{address}derivations/optimizers/")
+    equation = page.locator("#eq\\:optimizers")
+    box, number = equation.locator(".formula"), equation.locator("> a").first
     assert box.evaluate("box => box.scrollWidth > box.clientWidth")
     box.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("document.activeElement.scrollLeft > 0")
     assert number.evaluate("number => number.getBoundingClientRect().right <= innerWidth")
+    page.close()
+
+
+def test_an_equation_of_one_line_is_broken_on_a_narrow_screen(browser: "Browser", address: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(f"{address}derivations/matrix_chain_rule/")
+    boxes = page.locator(".equation:not(:has(.mtable)) > .formula")
+    assert boxes.count() > 5
+    cut = "all => all.filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.textContent)"
+    assert boxes.evaluate_all(cut) == []
     page.close()
 
 
@@ -165,7 +175,7 @@ def test_a_reference_leads_to_its_equation(browser: "Browser", address: str) -> 
     number = reference.inner_text()
     reference.click()
     target = page.locator(".equation:target")
-    assert target.locator("> a").inner_text() == number
+    assert target.locator("> a").first.inner_text() == number
     page.close()
 
 
