@@ -112,7 +112,10 @@ def render_formulas(pages: dict[str, str]) -> list[str]:
 
 
 def _parse(match: re.Match[str]) -> tuple[str, bool]:
-    return unescape(LABEL.sub("", match["tex"])).strip(), match["tag"] == "div"
+    tex = unescape(LABEL.sub("", match["tex"])).strip()
+    if "\\begin" not in tex:  # KaTeX lets a line end behind relations and operators, else only where it is told
+        tex = re.sub(r"(\\q?quad)\b", r"\1\\allowbreak", tex)
+    return tex, match["tag"] == "div"
 
 
 class References(Extension):

@@ -4,7 +4,8 @@ import re
 from collections import Counter
 
 LISTING = re.compile(r'(<div class="listing highlight">.*?<code>)(.*?)(</code></pre></div>)', re.DOTALL)
-MARK = re.compile(r" *# (@eq:[\w-]+(?: @eq:[\w-]+)*)(?=</span>$)")
+LABELS = r"@eq:[\w-]+(?: @eq:[\w-]+)*"
+MARK = re.compile(rf' *<span class="c1"># {LABELS}</span>$|  # {LABELS}(?=</span>$)')  # alone, behind a comment
 
 
 def with_lines(page: str) -> str:
@@ -14,7 +15,7 @@ def with_lines(page: str) -> str:
     def line(text: str) -> str:
         mark = MARK.search(text)
         references = []
-        for label in re.findall(r"@(eq:[\w-]+)", mark[1]) if mark else []:
+        for label in re.findall(r"@(eq:[\w-]+)", mark[0]) if mark else []:
             marked[label] += 1
             anchor = f"line-{label.removeprefix('eq:')}-{marked[label]}"
             references.append(f'<a class="equation-reference" id="{anchor}" data-label="{label}"></a>')

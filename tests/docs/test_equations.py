@@ -94,6 +94,13 @@ def test_a_marked_line_leads_to_its_equation_and_the_equation_to_the_first_line_
     assert site.link(_marked("line-1", "eq:third"), _relative)[1] == ["no equation has the label eq:third"]
 
 
+def test_an_equation_of_one_line_may_be_broken_at_its_wide_spaces(npm: Path) -> None:
+    page = _html("$$\na \\quad b \\qquad c\n$$\n\n$$\n\\begin{aligned}\na \\quad b\n\\end{aligned}\n$$\n")
+    equations.render_formulas({"page": page})
+    drawn, _ = equations.Equations().draw(page, _relative)
+    assert [formula.count('class="katex-base"') for formula in drawn.split('class="equation"')[1:]] == [3, 1]
+
+
 def test_punctuation_is_in_one_box_with_its_formula(npm: Path) -> None:
     page = _html("($x + y$).")
     equations.render_formulas({"page": page})
