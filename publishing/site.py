@@ -18,7 +18,7 @@ from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the command mkdocs does not look in the project's folder
 
-from publishing import blocks, citations, equations, measurements
+from publishing import blocks, citations, equations, measurements, repository
 from stages.shared.errors import UserError
 
 NPM = "assets/npm/"  # where the site serves node_modules/
@@ -102,18 +102,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _with_tests(markdown: str) -> str:
-    """Link each test that a page names as its file and its function to its source, shown at the end of the page."""
-    named = r"`(tests/\w+(?:/\w+)*\.py)` `(test_\w+)`"
-    listings = [
-        f'<a id="{test}"></a>\n\n``` {{.python source="{path}" object="{test}"}}\n```\n'
-        for path, test in dict.fromkeys(re.findall(named, markdown))
-    ]
+    """Break each test that a page names as its file and its function where it may, and lead to its source."""
 
     def link(match: re.Match[str]) -> str:
         path, test = (re.sub("([/_])", r"\1<wbr>", text) for text in match.groups())
-        return f"[<code>{path}</code><br><code>{test}</code>](#{match[2]})"
+        names = f"<code>{path}</code><br><code>{test}</code>"
+        address = repository.address_of(*match.groups())
+        return f"[{names}]({address})" if address else names
 
-    return "\n".join([re.sub(named, link, markdown), "## The tests", "", *listings]) if listings else markdown
+    return re.sub(r"`(tests/\w+(?:/\w+)*\.py)` `(test_\w+)`", link, markdown)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
