@@ -94,23 +94,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     path = Path(page.file.abs_src_path or page.file.src_uri)
     name = path.relative_to(blocks.ROOT).as_posix() if path.is_relative_to(blocks.ROOT) else path.as_posix()
     try:
-        expanded = blocks.expand(_with_tests(markdown), name, 1 + skipped)
+        expanded = blocks.expand(repository.named_tests(markdown), name, 1 + skipped)
     except UserError as error:
         raise PluginError(str(error)) from None
     number = chapters.get(page.file.src_uri)
     return re.sub(r"^# ", f"# {number}. ", expanded, count=1, flags=re.MULTILINE) if number else expanded
-
-
-def _with_tests(markdown: str) -> str:
-    """Break each test that a page names as its file and its function where it may, and lead to its source."""
-
-    def link(match: re.Match[str]) -> str:
-        path, test = (re.sub("([/_])", r"\1<wbr>", text) for text in match.groups())
-        names = f"<code>{path}</code><br><code>{test}</code>"
-        address = repository.address_of(*match.groups())
-        return f"[{names}]({address})" if address else names
-
-    return re.sub(r"`(tests/\w+(?:/\w+)*\.py)` `(test_\w+)`", link, markdown)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
