@@ -11,6 +11,7 @@ EXAMPLE = """<div class="grid" markdown="1">
 $$
 {equation}
 $$
+
 </div>
 <div markdown="1">
 **Its line of code**, as it runs
@@ -18,6 +19,7 @@ $$
 ``` {{.python title="{path} · {name}"}}
 {line}
 ```
+
 </div>
 <div markdown="1">
 **Its check**, run for this page
@@ -25,6 +27,7 @@ $$
 ``` {{.text .output}}
 {printed}
 ```
+
 </div>
 </div>"""
 

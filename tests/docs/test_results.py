@@ -188,7 +188,7 @@ def test_every_claim_has_a_row_of_short_cells_that_leads_to_the_whole(
 ) -> None:
     monkeypatch.setattr(glance, "WORDS", measured / "glance.yaml")
     glance.WORDS.write_text(
-        'W1.1: {claimed: "{0.claimed}", measured: "{0}"}\nW2.2: {claimed: a|b, measured: "{ignored[units]}"}\n',
+        'W1.1: {claimed: "{0.claimed}", measured: "{0}"}\nW2.2: {claimed: a|b, measured: "{ignored[units]:g}"}\n',
         encoding="utf-8",
     )
     text = results.glance()
