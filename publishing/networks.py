@@ -11,6 +11,7 @@ from stages.shared.figures import BLUE, LIGHT_GRAY, SubFigure
 from stages.shared.parameters import LayerRow, Model, Parameters, describe_network
 
 ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "tanh": "tanh", "sigmoid": "sigmoid"}
+NAMED = {"transformer": "attention", "convolutional network": "convolution"}  # by a layer that they have
 NUMBERS = ("no hidden layer", "one hidden layer", "two hidden layers", "three hidden layers")
 ERRORS = (0.5, 1, 2, 5, 10, 20, 50)  # percent
 
@@ -20,10 +21,9 @@ Found = dict[str, list[tuple[str, Metrics]]]  # by network: how it was trained, 
 def kind(row: Model) -> str:
     """Return what kind of network it is; of one that is neither a perceptron nor known by name, its layers."""
     names = set(_names(row.layers))
-    if "attention" in names:
-        return "transformer"
-    if "convolution" in names:
-        return "convolutional network"
+    named = [name for name, layer in NAMED.items() if layer in names]
+    if named:
+        return named[0]
     units = [layer.options.get("units") for layer in row.layers if layer.name == "affine"][:-1]
     if not names <= {"affine", *ACTIVATIONS} or None in units or len(units) >= len(NUMBERS):
         return describe_network(row)

@@ -71,12 +71,19 @@ def models() -> str:
     metrics = {name: load_metrics(name) for name in shown}
     head = ["Model", "Network", "Training", "Train", "Held out", "Test", "Test cross-entropy"]
     cells = [
-        [code(names), describe_network(row), words.length(row), *words.results(metrics[names[0]], words.PERCENT)]
+        [code(names), networks.kind(row), words.length(row), *words.results(metrics[names[0]], words.PERCENT)]
         for names, row in networks.alike(shown)
+    ]
+    layers = [
+        f"- {code(names)}: {describe_network(row)}"
+        for names, row in networks.alike(shown)
+        if networks.kind(row) in networks.NAMED
     ]
     data = words.data((of.dataset for of in metrics.values()), (note for of in metrics.values() for note in of.notes))
     interval = "Accuracy, with its 95 % Wilson interval in brackets."
     parts = [table(head, cells), f"{interval} {escaped(data)}"] if metrics else []
+    if layers:
+        parts.append("\n".join(["The layers:", "", *layers]))
     left = [name for name in rows if name not in shown]
     if left:
         parts.append(f"Not measured yet: {code(left)}. `make repro` does it.")
