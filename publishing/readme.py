@@ -40,8 +40,8 @@ def claims(rows: Parameters) -> str:
 
 
 SECTIONS: dict[str, Callable[[Parameters], str]] = {
-    "picture": picture,
     "results": networks.results,
+    "picture": picture,
     "ladder": climbed,
     "claims": claims,
 }

@@ -128,8 +128,8 @@ def test_names_are_shown_as_they_stand(run_project: Path, write_parameters: Writ
     readme.update(check=False)
     page = pypandoc.convert_text(read(run_project), "html", format="gfm+tex_math_dollars", extra_args=["--wrap=none"])
     text = html.unescape(re.sub(r"<[^>]*>", "", page))
-    assert text.count(NASTY) == 5
-    assert "prediction of _a_" in page
+    assert text.count(NASTY) == 2
+    assert "the prediction of a network: one hidden layer of 10 units, ReLU" in page
     readme.update(check=True)
 
 
