@@ -4,7 +4,7 @@ import hashlib
 import io
 import re
 
-from stages.shared.figures import GRAY, INK, METADATA, Figure, use_style
+from stages.shared.figures import GRAY, INK, LIGHT_GRAY, METADATA, Figure, use_style
 
 INCHES = (7.0, 2.8)  # width and height, unless a block sets others
 
@@ -32,13 +32,14 @@ def svg(figure: Figure) -> str:
 def inline(text: str) -> str:
     """Return an SVG of Matplotlib without what it needs as a file alone.
 
-    Ink and gray become the color of the text around it. Names are kept where something refers to them, and begin with
-    a hash of the whole: on a page they must not be those of another picture.
+    Ink and gray become the color of the text around it, light gray a trace of it. Names are kept where something refers
+    to them, and begin with a hash of the whole: on a page they must not be those of another picture.
     """
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL)
     text = text.replace("<svg ", '<svg style="stroke-linejoin: round" ', 1)
     text = text.replace(INK, "currentColor").replace(GRAY, "currentColor")
+    text = re.sub(rf"(fill|stroke): {LIGHT_GRAY}", r"\1: currentColor; \1-opacity: 0.15", text)
     prefix = f"d{hashlib.sha256(text.encode()).hexdigest()[:8]}-"
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda name: f' id="{prefix}{name[1]}"' if name[1] in used else "", text)

@@ -8,7 +8,6 @@ import numpy as np
 from publishing import ladder
 from publishing.charts import embedded
 from publishing.ladder import NOTHING, Results, Row
-from publishing.markup import escaped
 from publishing.measurements import Published, load_literature
 from stages.ladder.rungs import Committee, Rung
 from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, VERMILION, Axes, SubFigure, show_tiles
@@ -35,7 +34,7 @@ def chart() -> str:
         (10, 5.2),
         "The ladder",
         "test error against seconds of training, mean over the seeds; bars: standard deviation",
-        f"Test error against seconds of training. {escaped(told)}",
+        f"Test error against seconds of training. {told}",
     )
 
 
@@ -99,6 +98,6 @@ def still_wrong() -> str:
         (9, 0.5 + 1.1 * rows),
         f"Still wrong: {steps.steps[steps.best].change}",
         "what it is taken for, and what it is",
-        escaped(told),
+        told,
         "png",
     )

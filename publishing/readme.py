@@ -5,69 +5,45 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from publishing import ladder, words
-from publishing.markup import escaped, table
-from publishing.measurements import FIGURES, Benchmarks, Reproductions, check_one_run, load_metrics
+from publishing import ladder, networks, words
+from publishing.markup import escaped
+from publishing.measurements import FIGURES, Reproductions, check_one_run
 from stages.shared import parameters
 from stages.shared.artifacts import missing, replacing, write_text
 from stages.shared.errors import UserError, run
-from stages.shared.parameters import Parameters, describe_network
+from stages.shared.parameters import Parameters
 
 README = Path("README.md")
 PICTURE = Path("docs/images/predictions.png")
 
 
-def results(rows: Parameters) -> str:
-    """Return the table of all models of params.yaml, with the data they were measured on and the notes on it."""
-    metrics = {name: load_metrics(name) for name in rows.models}
-    head = ["model", "network", "training", "train", "held out", "test", "test cross-entropy"]
-    cells = [
-        [f"`{name}`", describe_network(row), words.length(row), *words.results(metrics[name], words.PERCENT)]
-        for name, row in rows.models.items()
-    ]
-    datasets = (measured.dataset for measured in metrics.values())
-    data = words.data(datasets, (note for measured in metrics.values() for note in measured.notes))
-    return f"{table(head, cells)}\n\nAccuracy, with its 95 % Wilson interval in brackets. {escaped(data)}"
-
-
 def picture(rows: Parameters) -> str:
-    """Return the picture of the model that is shown."""
-    return f"![Test digits, each with the prediction of {escaped(rows.shown)}]({PICTURE})"
-
-
-def claims(rows: Parameters) -> str:
-    """Return the table of the write-ups' claims, each with its verdict and what was measured."""
-    measured = Reproductions.load()
-    cells = [[*map(escaped, (claim.id, claim.claim, claim.verdict, claim.finding))] for claim in measured.claims]
-    data = escaped(words.data([measured.dataset], measured.notes))
-    return f"{table(['', 'claim', 'verdict', 'measured'], cells)}\n\n{data}"
-
-
-def benchmarks(rows: Parameters) -> str:
-    """Return the table of the benchmark's ratios, a row for each work and a column for each contestant."""
-    measured = Benchmarks.load()
-    peers = list(dict.fromkeys(name for work in measured.works for name in work.ratios))
-    cells = [
-        [escaped(work.work)] + [f"{work.ratios[peer].median:.2f}" if peer in work.ratios else "-" for peer in peers]
-        for work in measured.works
-    ]
-    machine = measured.machine
-    on = f"On {escaped(str(machine['processor']))}, {machine['cores']} cores, NumPy {machine['numpy']}."
-    return f"{table(['work', *map(escaped, peers)], cells)}\n\n{on}"
+    """Return the picture of the model that is shown, with the words for its network."""
+    network = networks.kind(rows.models[rows.shown])
+    return f"![Test digits, each with the prediction of a network: {escaped(network)}]({PICTURE})"
 
 
 def climbed(rows: Parameters) -> str:
-    """Return the table of the ladder."""
-    _, found = ladder.load()
-    return f"{ladder.steps_table('docs/', run=True)}\n\n{ladder.origin()}" if found else ladder.origin()
+    """Return what the best step of the ladder reaches."""
+    steps, found = ladder.load()
+    run = [(found[name], step) for _, name, step in ladder.numbered(steps) if name in found]
+    if not run:
+        return ladder.NOTHING
+    best, step = max(run, key=lambda each: each[0].mean)
+    return f"The best of its {len(run)} rungs is right on {ladder.accuracy(best)} %: {escaped(step.change)}."
+
+
+def claims(rows: Parameters) -> str:
+    """Return how many claims of the write-ups have each verdict."""
+    measured = Reproductions.load()
+    return escaped(f"{len(measured.claims)} claims: {', '.join(words.verdict_counts(measured.claims))}.")
 
 
 SECTIONS: dict[str, Callable[[Parameters], str]] = {
-    "results": results,
+    "results": networks.results,
     "picture": picture,
     "ladder": climbed,
     "claims": claims,
-    "benchmarks": benchmarks,
 }
 
 

@@ -3,12 +3,12 @@
 Where something has not been measured, a sentence names the command that does it: the site can be built before that.
 """
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from publishing import measurements, readme, words
+from publishing import measurements, networks, words
 from publishing.blocks import ROOT
+from publishing.glance import cells
 from publishing.markup import table
 from publishing.markup import unbroken as escaped
 from publishing.measurements import (
@@ -23,8 +23,10 @@ from publishing.measurements import (
     Processors,
     Reproductions,
     Work,
+    load_metrics,
 )
 from stages.shared import parameters
+from stages.shared.parameters import describe_network
 
 
 def not_there(file: type[measurements.Read]) -> str:
@@ -63,14 +65,34 @@ def paper() -> str:
 
 
 def models() -> str:
-    """Return the table of the models of params.yaml, and the names of those that have not been measured."""
-    content = parameters.load()
-    measured = {name: row for name, row in content.models.items() if (measurements.METRICS / f"{name}.json").exists()}
-    parts = [readme.results(content.model_copy(update={"models": measured}))] if measured else []
-    left = ", ".join(f"`{name}`" for name in content.models if name not in measured)
+    """Return the table of the models of params.yaml that have been measured, and the names of those that have not."""
+    rows = parameters.load().models
+    shown = networks.measured(rows)
+    metrics = {name: load_metrics(name) for name in shown}
+    head = ["Model", "Network", "Training", "Train", "Held out", "Test", "Test cross-entropy"]
+    cells = [
+        [code(names), networks.kind(row), words.length(row), *words.results(metrics[names[0]], words.PERCENT)]
+        for names, row in networks.alike(shown)
+    ]
+    layers = [
+        f"- {code(names)}: {describe_network(row)}"
+        for names, row in networks.alike(shown)
+        if networks.kind(row) in networks.NAMED
+    ]
+    data = words.data((of.dataset for of in metrics.values()), (note for of in metrics.values() for note in of.notes))
+    interval = "Accuracy, with its 95 % Wilson interval in brackets."
+    parts = [table(head, cells), f"{interval} {escaped(data)}"] if metrics else []
+    if layers:
+        parts.append("\n".join(["The layers:", "", *layers]))
+    left = [name for name in rows if name not in shown]
     if left:
-        parts.append(f"Not measured yet: {left}. `make repro` does it.")
+        parts.append(f"Not measured yet: {code(left)}. `make repro` does it.")
     return "\n\n".join(parts)
+
+
+def code(names: Sequence[str]) -> str:
+    """Return names in code type."""
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def write_ups() -> str:
@@ -94,20 +116,28 @@ def data(file: type[Reproductions | Ablations]) -> str:
     return escaped(words.data([measured.dataset], measured.notes))
 
 
-def verdicts() -> str:
-    """Return how many claims have each verdict, and a table of all claims with links to what was measured."""
-    answers = _answers()
+def glance() -> str:
+    """Return how many claims have each verdict, and a table of all claims in a few words, with links to the whole."""
+    answers, found = _answers(), _ablations()
     rows = [
-        [f"[{claim.id}](#{_anchor(claim)})", escaped(claim.text), _verdict(claim, answers)]
+        [f"[{claim.id}](#{_anchor(claim)})", *_in_short(claim, answers, found), _verdict(claim, answers)]
         for claim in measurements.load_write_ups().claims
     ]
     counts = ", ".join(words.verdict_counts(answers.values()))
     counted = f"Of {len(answers)} claims: {counts}.\n\n" if answers else ""
-    return counted + table(["Id", "Claim", "Verdict"], rows)
+    return counted + table(["", "Claimed", "Measured", "Verdict"], rows)
+
+
+def _in_short(claim: Claim, answers: Mapping[str, Answer], found: Mapping[str, Ablation]) -> list[str]:
+    """Return what is claimed and what was measured in a few words; in full where there are none that fit."""
+    answer = answers.get(claim.id)
+    if answer is None:
+        return [escaped(claim.text), "-"]
+    return list(map(escaped, cells(claim.id, answer, found.get(claim.id)) or (claim.text, answer.finding)))
 
 
 def claims() -> str:
-    """Return a section for each write-up, and in it one for each claim; the warnings have sections of their own."""
+    """Return a section for each write-up, and in it a fold for each claim; the warnings have a section of their own."""
     answers, said = _answers(), measurements.load_write_ups()
     parts = []
     for write_up in said.write_ups:
@@ -122,15 +152,14 @@ def claims() -> str:
 
 def _claim(claim: Claim, answers: Mapping[str, Answer]) -> str:
     answer = answers.get(claim.id)
-    finding = escaped(answer.finding) if answer else not_there(Reproductions)
-    parts = [f"#### {_title(claim, answers)}", f"**Claim.** {escaped(claim.text)}", f"**Measured.** {finding}"]
+    parts = [escaped(answer.finding) if answer else not_there(Reproductions)]
     if answer and answer.measured:
         head = ["Quantity", "Claimed", "Mean", "Standard deviation", "95 % interval", "Seeds", "Verdict"]
         rows = [_number(measured) for measured in answer.measured]
         columns = [column for column in zip(head, *rows, strict=True) if any(column[1:])]
         head, *rows = map(list, zip(*columns, strict=True))
-        parts.append(_folded("Numbers", table(head, rows)))
-    return "\n\n".join(parts)
+        parts.append(table(head, rows))
+    return _folded(claim, _verdict(claim, answers), parts)
 
 
 def _number(measured: measurements.Quantity) -> list[str]:
@@ -146,25 +175,23 @@ def _number(measured: measurements.Quantity) -> list[str]:
 
 
 def errors(where: str) -> str:
-    """Return a section for each thing that the write-ups get wrong in their "code" or in their "text"."""
+    """Return a fold for each thing that the write-ups get wrong in their "code" or in their "text"."""
     found = _ablations()
-    parts = []
-    for error in measurements.load_write_ups().errors:
-        if error.where == where:
-            title = f"#### {error.id}, in {words.listed(error.write_ups)} {{#{_anchor(error)}}}"
-            parts += [title, escaped(error.text), *_shown(error, found, ["With the error", "Without"])]
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        _folded(error, f"in {words.listed(error.write_ups)}", _shown(error, found, ["With the error", "Without"]))
+        for error in measurements.load_write_ups().errors
+        if error.where == where
+    )
 
 
 def warnings() -> str:
-    """Return a section for each thing that the write-ups rightly warn of."""
+    """Return a fold for each thing that the write-ups rightly warn of."""
     answers, found = _answers(), _ablations()
-    parts = []
-    for claim in measurements.load_write_ups().claims:
-        if claim.kind == "ablation":
-            parts += [f"### {_title(claim, answers)}", escaped(claim.text)]
-            parts += _shown(claim, found, ["Heeded", "Not heeded"])
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        _folded(claim, _verdict(claim, answers), _shown(claim, found, ["Heeded", "Not heeded"]))
+        for claim in measurements.load_write_ups().claims
+        if claim.kind == "ablation"
+    )
 
 
 def _shown(row: Claim | Error, found: Mapping[str, Ablation], head: Sequence[str]) -> list[str]:
@@ -177,7 +204,7 @@ def _shown(row: Claim | Error, found: Mapping[str, Ablation], head: Sequence[str
         [escaped(key), *(_value(values.get(key, "")) for values in (measured.with_it, measured.without))]
         for key in {**measured.with_it, **measured.without}
     ]
-    return [f"{escaped(measured.finding)} {link}", _folded("Numbers", table(["Quantity", *head], rows))]
+    return [f"{escaped(measured.finding)} {link}", table(["Quantity", *head], rows)]
 
 
 def _value(value: float | str) -> str:
@@ -300,14 +327,12 @@ def _verdict(claim: Claim, answers: Mapping[str, Answer]) -> str:
     return answers[claim.id].verdict if claim.id in answers else "not measured yet"
 
 
-def _title(claim: Claim, answers: Mapping[str, Answer]) -> str:
-    return f"{claim.id}: {_verdict(claim, answers)} {{#{_anchor(claim)}}}"
-
-
 def _page_title(page: Path) -> str:
     return (ROOT / page).read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
 
 
-def _folded(title: str, content: str) -> str:
-    """Return content that a click unfolds."""
-    return f'??? abstract "{title}"\n\n{textwrap.indent(content, "    ")}'
+def _folded(row: Claim | Error, said: str, parts: Sequence[str]) -> str:
+    """Return a claim or an error that a click unfolds; a link to it does so too."""
+    head = f'<details class="abstract" id="{_anchor(row)}" markdown="1">'
+    summary = f'<summary markdown="span">**{row.id}**, {said}: {escaped(row.text)}</summary>'
+    return "\n\n".join([f"{head}\n{summary}", *parts, "</details>"])

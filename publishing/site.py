@@ -18,7 +18,7 @@ from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the command mkdocs does not look in the project's folder
 
-from publishing import blocks, citations, equations, listings, measurements, notebooks
+from publishing import blocks, citations, equations, listings, measurements, notebooks, repository
 from stages.shared.errors import UserError
 
 NPM = "assets/npm/"  # where the site serves node_modules/
@@ -112,7 +112,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         markdown = re.sub(r"^# ", f"# {number}. ", markdown, count=1, flags=re.MULTILINE)
     try:
         outputs = blocks.outputs(markdown, name, 1 + skipped)
-        expanded = blocks.expand(_with_tests(markdown), name, 1 + skipped, outputs)
+        linked = repository.named_tests(markdown, config.extra.get("repository") or "")
+        expanded = blocks.expand(linked, name, 1 + skipped, outputs)
     except UserError as error:
         raise PluginError(str(error)) from None
     if notebook := files.get_file_from_path(_notebook_of(page.file)):
@@ -124,21 +125,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def _repository(config: MkDocsConfig) -> str:
     return str(config.extra.get("repository") or EXAMPLE)
-
-
-def _with_tests(markdown: str) -> str:
-    """Link each test that a page names as its file and its function to its source, shown at the end of the page."""
-    named = r"`(tests/\w+(?:/\w+)*\.py)` `(test_\w+)`"
-    listings = [
-        f'<a id="{test}"></a>\n\n``` {{.python source="{path}" object="{test}"}}\n```\n'
-        for path, test in dict.fromkeys(re.findall(named, markdown))
-    ]
-
-    def link(match: re.Match[str]) -> str:
-        path, test = (re.sub("([/_])", r"\1<wbr>", text) for text in match.groups())
-        return f"[<code>{path}</code><br><code>{test}</code>](#{match[2]})"
-
-    return "\n".join([re.sub(named, link, markdown), "## The tests", "", *listings]) if listings else markdown
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -1,8 +1,7 @@
-"""The moments of docs/derivations/batch_mean.md: exactly, over all batches of symbolic gradients, and by simulation."""
+"""The statements of docs/derivations/batch_mean.md: on symbols, by the code, and for sums that are rounded."""
 
 from collections.abc import Iterable
 from fractions import Fraction
-from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -11,74 +10,39 @@ import sympy
 from numpy.typing import NDArray
 
 from stages.nn.arrays import Array, Labels
-from stages.nn.batches import epoch_batches
 from stages.nn.initializers import Normal
 from stages.nn.network import Network
-from stages.nn.optimizers import GradientDescent
 from stages.nn.parts import loss_and_gradients
-from stages.nn.schedules import Constant
-from stages.nn.training import Trainer, fit
 from tests.networks import build
 
-N = 4
-SINGLE = [sympy.Matrix(sympy.symbols(f"g{i}_:2")) for i in range(N)]
+CLASSES, EXAMPLES = 2, 3
+Z = sympy.Matrix(CLASSES, EXAMPLES, sympy.symbols("z:6", real=True))
+LABELS = [0, 1, 1]
 
 
-def mean(values: list[Any]) -> Any:
-    return sum(values[1:], values[0]) / len(values)
+def losses(columns: Iterable[int]) -> Any:
+    """Return the sum of the losses of some columns of Z."""
+    return sum(sympy.log(sum(sympy.exp(z) for z in Z[:, k])) - Z[LABELS[k], k] for k in columns)
 
 
-def square(g: Any) -> Any:
-    return (g.T * g)[0]
+def test_the_factor_is_in_the_gradient_by_the_logits() -> None:
+    J = losses(range(EXAMPLES)) / EXAMPLES
+    for k in range(EXAMPLES):
+        for i in range(CLASSES):
+            a = sympy.exp(Z[i, k]) / sum(sympy.exp(z) for z in Z[:, k])
+            assert sympy.simplify(sympy.diff(J, Z[i, k]) - (a - int(LABELS[k] == i)) / EXAMPLES) == 0
 
 
-def batch_gradients(batches: Iterable[tuple[int, ...]]) -> list[Any]:
-    return [mean([SINGLE[i] for i in batch]) for batch in batches]
-
-
-g = mean(SINGLE)
-trace = mean([square(single - g) for single in SINGLE])
-
-
-@pytest.mark.parametrize("m", [1, 2, 3])
-def test_with_replacement(m: int) -> None:
-    drawn = batch_gradients(product(range(N), repeat=m))
-    assert sympy.expand(mean(drawn) - g) == sympy.zeros(2, 1)
-    assert sympy.expand(mean([square(each) for each in drawn]) - square(g) - trace / m) == 0
-
-
-@pytest.mark.parametrize("m", [1, 2, 3, 4])
-def test_without_replacement(m: int) -> None:
-    drawn = batch_gradients(combinations(range(N), m))
-    correction = sympy.Rational(N - m, N - 1)
-    assert sympy.expand(mean(drawn) - g) == sympy.zeros(2, 1)
-    assert sympy.expand(mean([square(each) for each in drawn]) - square(g) - correction * trace / m) == 0
-
-
-def test_covariance_of_two_different_examples() -> None:
-    pairs = [((SINGLE[i] - g).T * (SINGLE[j] - g))[0] for i in range(N) for j in range(N) if i != j]
-    assert sympy.expand(mean(pairs) + trace / (N - 1)) == 0
-
-
-@pytest.mark.parametrize("m", [1, 2, 4])
-def test_steps_of_an_epoch_add_up_to_more_for_smaller_batches(m: int) -> None:
-    for order in ((0, 1, 2, 3), (2, 0, 3, 1)):
-        steps = batch_gradients(order[start : start + m] for start in range(0, N, m))
-        assert sympy.expand(sum(steps[1:], steps[0]) - sympy.Rational(N, m) * g) == sympy.zeros(2, 1)
-
-
-@pytest.mark.parametrize("m", [2, 5, 20])
-def test_way_of_an_epoch_of_training(m: int) -> None:
-    rng = np.random.default_rng(0)
-    network = build([3, 4, 3], "tanh", Normal(0.7), rng, dtype=np.float64)
-    X, y = rng.standard_normal((3, 20)), rng.integers(0, 3, 20)
-    whole = gradient(network, X, y)
-    before = np.concatenate([theta.ravel() for theta in network.parameters.values()])
-    rate = 1e-7
-    trainer = Trainer(network, GradientDescent(), rate, Constant(), 20 // m)
-    list(fit(trainer, X, y, m, rng))
-    after = np.concatenate([theta.ravel() for theta in network.parameters.values()])
-    np.testing.assert_allclose((after - before) / rate, -20 / m * whole, rtol=0, atol=1e-4)
+def test_blocks_with_the_factor_of_the_whole_add_up_and_their_own_means_with_their_shares() -> None:
+    J = losses(range(EXAMPLES)) / EXAMPLES
+    blocks = [[0], [1, 2]]
+    assert sympy.expand(J - sum(losses(block) / EXAMPLES for block in blocks)) == 0
+    means = [losses(block) / len(block) for block in blocks]
+    assert (
+        sympy.expand(J - sum(sympy.Rational(len(b), EXAMPLES) * mean for b, mean in zip(blocks, means, strict=True)))
+        == 0
+    )
+    assert sympy.expand(J - sum(means) / 2) != 0
 
 
 def gradient(network: Network, X: Array, y: Labels) -> NDArray[np.float64]:
@@ -96,22 +60,6 @@ def test_blocks_of_a_batch_add_up_to_the_mean_of_the_single_gradients(
     singles = np.array([gradient(network, X[:, [i]], y[[i]]) for i in range(7)])
     monkeypatch.setattr("stages.nn.parts.BLOCK", block)
     np.testing.assert_allclose(gradient(network, X, y), singles.mean(axis=0), rtol=0, atol=1e-14)
-
-
-def test_first_batch_of_an_epoch_of_a_network() -> None:
-    rng = np.random.default_rng(0)
-    examples, m, draws = 20, 6, 2000
-    network = build([3, 4, 3], "tanh", Normal(0.7), rng, dtype=np.float64)
-    X, y = rng.standard_normal((3, examples)), rng.integers(0, 3, examples)
-    whole = gradient(network, X, y)
-    noise = np.mean([np.square(gradient(network, X[:, [i]], y[[i]]) - whole).sum() for i in range(examples)])
-
-    drawn = [next(epoch_batches(examples, m, rng)) for _ in range(draws)]
-    errors = np.array([gradient(network, X[:, chosen], y[chosen]) - whole for chosen in drawn])
-    squares = np.square(errors).sum(axis=1)
-    formula = noise / m * (examples - m) / (examples - 1)
-    assert abs(squares.mean() - formula) < 5 * squares.std(ddof=1) / np.sqrt(draws)
-    assert np.all(np.abs(errors.mean(axis=0)) < 5 * errors.std(axis=0, ddof=1) / np.sqrt(draws))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

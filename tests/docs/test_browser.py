@@ -1,9 +1,12 @@
+import io
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -179,6 +182,28 @@ def test_a_reference_leads_to_its_equation(browser: "Browser", address: str) -> 
     page.close()
 
 
+def test_no_picture_is_a_white_slab_in_the_dark(browser: "Browser", address: str, site: Path) -> None:
+    context = browser.new_context(color_scheme="dark")
+    context.set_default_timeout(60_000)  # the machine may be busy
+    slabs, seen = [], 0
+    for path in sorted(site.rglob("index.html")):
+        content = path.read_text(encoding="utf-8").partition("<article")[2].partition("</article>")[0]
+        if "<img" not in content and 'class="drawing"' not in content:
+            continue
+        page = context.new_page()
+        page.goto(f"{address}{path.parent.relative_to(site).as_posix()}/")
+        page.evaluate(READY)
+        for picture in page.locator(".md-content :is(img, .drawing svg)").all():
+            pixels = np.asarray(Image.open(io.BytesIO(picture.screenshot())).convert("L"))
+            seen += 1
+            if np.mean(pixels > 200) > 0.3 or max(pixels[0, 0], pixels[-1, -1]) > 100:
+                slabs.append(f"{page.url}: {picture.get_attribute('alt') or 'a drawing'}")
+        page.close()
+    context.close()
+    assert seen > 5
+    assert slabs == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_graph_is_drawn_in_the_color_of_the_text(browser: "Browser", address: str, scheme: Any) -> None:
     context = browser.new_context(color_scheme=scheme)
@@ -188,6 +213,31 @@ def test_the_graph_is_drawn_in_the_color_of_the_text(browser: "Browser", address
     for selector, kind in ((".graph text", "fill"), (".graph path", "stroke"), (".graph polygon", "fill")):
         assert page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).{kind}") == text
     context.close()
+
+
+def test_the_four_ways_in_are_tabs_and_on_a_phone_a_menu(browser: "Browser", address: str) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{address}derivations/softmax/")
+    tabs = page.locator(".md-tabs__item")
+    assert tabs.all_inner_texts() == ["Home", "Learn", "Run", "Review", "Reference"]
+    assert page.locator(".md-tabs__item--active").inner_text() == "Learn"
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert not tabs.first.is_visible()
+    page.goto(address)
+    page.locator("label.md-header__button[for=__drawer]").click()
+    menu = page.locator(".md-nav--primary > .md-nav__list > .md-nav__item")
+    assert [text.strip() for text in menu.all_inner_texts()] == ["Home", "Learn", "Run", "Review", "Reference"]
+    page.close()
+
+
+def test_a_link_to_a_claim_opens_it(browser: "Browser", address: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{address}write-ups/")
+    fold = page.locator("details#w3-3")
+    assert fold.get_attribute("open") is None
+    page.locator('a[href="#w3-3"]').first.click()
+    page.wait_for_function("document.getElementById('w3-3').open")
+    page.close()
 
 
 def test_the_search_finds_the_jacobian_of_the_softmax(browser: "Browser", address: str) -> None:

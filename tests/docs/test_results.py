@@ -1,6 +1,5 @@
 """The Markdown that shows measurements, from small files and from none."""
 
-import base64
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from publishing import measurements, results, speed_chart
+from publishing import glance, measurements, results, speed_chart
 from publishing.blocks import ROOT
 from tests.networks import layer_rows
 
@@ -147,8 +146,8 @@ def rows(text: str) -> list[list[str]]:
 
 
 def section(text: str, anchor: str) -> str:
-    """Return what stands under the heading with an anchor, up to the next heading."""
-    (found,) = re.findall(rf"^#+ [^\n]*{{#{anchor}}}\n(.*?)(?=^#|\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    """Return what stands in the fold with an anchor."""
+    (found,) = re.findall(rf'^<details [^\n]*id="{anchor}"[^\n]*\n(.*?)^</details>$', text, re.MULTILINE | re.DOTALL)
     return str(found)
 
 
@@ -161,7 +160,9 @@ def test_models_show_those_that_are_measured_and_name_the_others(folder: Path) -
     assert "87.5\u00a0% (85.0\u00a0to\u00a090.0)" in text
     assert text.endswith("\n\nNot measured yet: `first`. `make repro` does it.")
     write(folder / "metrics/first.json", content)
-    assert "Not measured yet" not in results.models()
+    text = results.models()
+    assert "Not measured yet" not in text
+    assert [row[0] for row in rows(text)[2:]] == ["`first`, `second`"]  # they have the same row
 
 
 def test_a_figure_is_shown_if_it_is_there_with_a_link_to_its_svg(folder: Path) -> None:
@@ -182,21 +183,27 @@ def test_write_ups_are_credited(folder: Path) -> None:
     ]
 
 
-def test_verdicts_are_counted_and_linked(measured: Path) -> None:
-    text = results.verdicts()
+def test_every_claim_has_a_row_of_short_cells_that_leads_to_the_whole(
+    measured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(glance, "WORDS", measured / "glance.yaml")
+    glance.WORDS.write_text(
+        'W1.1: {claimed: "{0.claimed}", measured: "{0}"}\nW2.2: {claimed: a|b, measured: "{ignored[units]:g}"}\n',
+        encoding="utf-8",
+    )
+    text = results.glance()
     assert text.startswith("Of 3 claims: 1 claimed below what is measured, 1 contradicted, 1 consistent.\n\n| ")
     assert rows(text)[2:] == [
-        ["[W1.1](#w1-1)", "It reaches 85\u00a0%.", "claimed below what is measured"],
-        ["[W2.1](#w2-1)", "More &#124; is &#91;better&#93;(x).", "contradicted"],
-        ["[W2.2](#w2-2)", "Divide.", "consistent"],
+        ["[W1.1](#w1-1)", "85\u00a0%", "87.5\u00a0% (86.2 to 88.8)", "claimed below what is measured"],
+        ["[W2.1](#w2-1)", "More &#124; is &#91;better&#93;(x).", "Less&#95;is&#95;more.", "contradicted"],
+        ["[W2.2](#w2-2)", "a&#124;b", "9", "consistent"],
     ]
 
 
 def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
-    text = results.claims()
-    assert "#### W1.1: claimed below what is measured {#w1-1}\n" in text
-    claim = section(text, "w1-1")
-    assert "**Claim.** It reaches 85\u00a0%.\n\n**Measured.** It reaches 87.5%.\n" in claim
+    claim = section(results.claims(), "w1-1")
+    head = '<summary markdown="span">**W1.1**, claimed below what is measured: It reaches 85\u00a0%.</summary>\n\n'
+    assert claim.startswith(f"{head}It reaches 87.5%.\n")
     assert rows(claim)[0] == [
         "Quantity",
         "Claimed",
@@ -229,9 +236,9 @@ def test_a_difference_is_told_from_a_number_and_a_share_from_a_plain_number(meas
 
 
 def test_warnings_are_kept_apart_from_the_other_claims(measured: Path) -> None:
-    assert "{#w2-2}" not in results.claims()
-    assert "[below](#warnings): [W2.2](#w2-2)." in section(results.claims(), "w2-1")
-    assert "### W2.2: consistent {#w2-2}\n\nDivide." in results.warnings()
+    assert 'id="w2-2"' not in results.claims()
+    assert "[below](#warnings): [W2.2](#w2-2)." in results.claims().partition("### W2")[2]
+    assert '<summary markdown="span">**W2.2**, consistent: Divide.</summary>\n' in results.warnings()
     text = section(results.warnings(), "w2-2")
     assert "It ends. Explained in [Softmax](derivations/softmax.md)." in text
     assert rows(text)[0] == ["Quantity", "Heeded", "Not heeded"]
@@ -240,16 +247,18 @@ def test_warnings_are_kept_apart_from_the_other_claims(measured: Path) -> None:
 
 def test_errors_have_their_numbers_and_the_page_that_explains_them(measured: Path) -> None:
     text = results.errors("code")
-    assert text.startswith("#### E1, in W1 and W2 {#e1}\n\nOne sum.\n\nIt fails a check. Explained in [")
+    error = section(text, "e1")
+    head = '<summary markdown="span">**E1**, in W1 and W2: One sum.</summary>\n\n'
+    assert error.startswith(f"{head}It fails a check. Explained in [")
     assert "](derivations/affine.md)." in text
     assert rows(text)[0] == ["Quantity", "With the error", "Without"]
     assert rows(text)[2:] == [["error", "0.62", "&#60; 1e-9"], ["end", "a&#124;b", ""]]
-    assert "{#e2}" not in text
+    assert 'id="e2"' not in text
 
 
 def test_an_error_without_measurement_says_so(measured: Path) -> None:
     text = results.errors("text")
-    assert text.startswith("#### E2, in W1, W2 and W3 {#e2}\n")
+    assert "**E2**, in W1, W2 and W3: " in section(text, "e2")
     assert "`metrics/ablations.json` is not there yet; `make repro` makes it." in text
     assert "[Tanh](derivations/tanh.md)" in text
 
@@ -260,8 +269,9 @@ def test_the_data_is_named_with_its_notes(measured: Path) -> None:
 
 def test_every_anchor_is_there_before_anything_is_measured(folder: Path) -> None:
     text = "\n".join([results.claims(), results.errors("code"), results.errors("text"), results.warnings()])
-    assert re.findall(r"{#([\w-]+)}", text) == ["w1", "w1-1", "w2", "w2-1", "e1", "e2", "w2-2"]
-    assert [row[2] for row in rows(results.verdicts())[2:]] == ["not measured yet"] * 3
+    anchors = re.findall(r'{#([\w-]+)}|id="([\w-]+)"', text)
+    assert ["".join(anchor) for anchor in anchors] == ["w1", "w1-1", "w2", "w2-1", "e1", "e2", "w2-2"]
+    assert [row[2:] for row in rows(results.glance())[2:]] == [["-", "not measured yet"]] * 3
     for file in (measurements.Reproductions, measurements.Ablations):
         assert f"`{file.PATH}` is not there yet; `make repro` makes it." in text
         assert results.data(file) == f"`{file.PATH}` is not there yet; `make repro` makes it."
@@ -300,10 +310,9 @@ def test_kernels_that_the_environment_chose_are_said_on_the_page(measured: Path)
 
 
 def test_the_chart_shows_each_ratio_with_its_spread(measured: Path) -> None:
-    shown = re.fullmatch(r"!\[(.*)\]\(data:image/svg\+xml;base64,(\S+)\)", speed_chart.speed_chart())
+    shown = re.fullmatch(r'``` {\.svg alt="([^"]*)"}\n<svg .*</svg>\n```', speed_chart.speed_chart())
     assert shown
-    assert shown[1].endswith("full batch: the&#95;irs&#124; 0.40 (0.30 to 2.00)")
-    assert base64.b64decode(shown[2]).rstrip().endswith(b"</svg>")
+    assert shown[1].endswith("full batch: the_irs| 0.40 (0.30\u00a0to\u00a02.00)")
     figure = Figure()
     axes = figure.subplots()
     (work,) = measurements.Benchmarks.load().works

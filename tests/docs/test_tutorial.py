@@ -40,7 +40,7 @@ class Copy:
             titles.append(title[0])
             path, section, body = self.folder / title[1], title[2], fence["body"]
             if section == "nav":
-                line = "      - derivations/affine.md\n"
+                line = "\n          - derivations/affine.md\n"
                 self._replace(path, line, line + body)
             elif section:
                 self._replace(path, f"\n{section}:\n", f"\n{section}:\n{body}")

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from publishing import drawing
-from stages.shared.figures import BLUE, GRAY, INK
+from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY
 
 
 def picture(label: str) -> str:
@@ -16,6 +16,7 @@ def picture(label: str) -> str:
     axes.plot([1, 2, 3], "o-", color=BLUE, label=label)
     axes.axhline(2, color=INK)
     axes.grid(color=GRAY)
+    axes.axvline(2, color=LIGHT_GRAY)
     axes.legend()
     return drawing.svg(figure)
 
@@ -42,6 +43,8 @@ def test_nothing_is_left_that_is_not_of_the_picture(svg: str) -> None:
 def test_ink_and_gray_are_the_color_of_the_text_and_nothing_is_filled_with_white(svg: str) -> None:
     assert INK not in svg
     assert GRAY not in svg
+    assert LIGHT_GRAY not in svg
+    assert svg.count("stroke: currentColor; stroke-opacity: 0.15") == 1
     assert svg.count("currentColor") > 10
     assert BLUE in svg
     assert "#ffffff" not in svg

@@ -11,7 +11,9 @@ from typing import Any
 import pypandoc
 import pytest
 
-from publishing import readme
+from publishing import ladder, readme
+from publishing.blocks import ROOT
+from publishing.markup import escaped
 from stages.shared.errors import UserError
 from tests.lock import write_lock
 from tests.networks import layer_rows
@@ -21,30 +23,13 @@ NASTY = r"a <b>&|*_$x_{$ [c](d) `e`"
 
 TEXT = (
     "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nbetween\n\n<!-- picture --><!-- /picture -->\n"
-    "<!-- ladder -->\n<!-- /ladder -->\n<!-- claims -->\n<!-- /claims -->\n"
-    "<!-- benchmarks -->\n<!-- /benchmarks -->\nend\n"
+    "<!-- ladder -->\n<!-- /ladder -->\n<!-- claims -->\n<!-- /claims -->\nend\n"
 )
 ROW = {"split": "kaggle", "layers": layer_rows(10), "learning_rate": 0.1, "updates": 1500, "seed": 0}
 CLAIM: dict[str, Any] = {"id": "W9.1", "kind": "number", "claim": "It works.", "verdict": "consistent"}
 CLAIM |= {"finding": "97 % | 3 seeds.", "measured": []}
 
 
-def contestant(median: float) -> dict[str, Any]:
-    """Return a contestant of a benchmark."""
-    ratios = {"smallest": 0.1, "median": median, "largest": 9}
-    return {"time": 24.0, "ours_over_theirs": ratios, "loss": 1.5, "peak_megabytes": 99}
-
-
-BENCHMARKS = {
-    "machine": {"processor": "abacus", "cores": 2, "numpy": "2.9"},
-    "warning": None,
-    "rounds": 7,
-    "works": [
-        {"work": "full", "unit": "ms", "contestants": {"ours": contestant(1), "loop": contestant(0.5)}},
-        {"work": "mini", "unit": "ms", "contestants": {"ours": contestant(1), "peer": contestant(1.256)}},
-    ],
-    "cold_starts": [{"work": "cold", "starts": 3, "seconds": {}}],
-}
 PART = {"accuracy": 0.875, "interval": [0.85, 0.9], "cross_entropy": 0.25}
 
 
@@ -65,8 +50,6 @@ def run_project(project: Path, write_parameters: Write) -> Path:
     write_metrics(project, "second", test={**PART, "accuracy": 0.9, "cross_entropy": 0.5}, held_out=PART)
     content = {"dataset": "MNIST", "notes": ["A note."], "claims": [CLAIM]}
     (project / "metrics/reproductions.json").write_text(json.dumps(content), encoding="utf-8")
-    (project / "benchmarks").mkdir()
-    (project / "benchmarks/results.json").write_text(json.dumps(BENCHMARKS), encoding="utf-8")
     (project / "figures/first").mkdir(parents=True)
     (project / "figures/first/predictions.png").write_bytes(b"picture")
     write_lock(project)
@@ -77,32 +60,33 @@ def read(project: Path) -> str:
     return (project / "README.md").read_text(encoding="utf-8")
 
 
-def test_table_has_a_line_for_each_model_of_the_parameters(run_project: Path) -> None:
+def test_table_has_a_line_for_each_network_of_the_parameters(run_project: Path) -> None:
     readme.update(check=False)
     text = read(run_project)
     results = text[: text.index("<!-- /results -->")].splitlines()
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in results if line.startswith("|")]
-    assert table[2:] == [
+    assert table == [
+        ["network", "training", "test accuracy"],
+        ["---"] * 3,
         [
-            "`first`",
-            "affine 10, relu, affine",
-            "1,500 updates",
+            "one hidden layer of 10 units, ReLU",
+            "1,500 updates, full batch",
             "87.5\u00a0% (85.0\u00a0to\u00a090.0)",
-            "-",
-            "87.5\u00a0% (85.0\u00a0to\u00a090.0)",
-            "0.250",
         ],
-        [
-            "`second`",
-            "affine 10, affine",
-            "3 epochs",
-            *["87.5\u00a0% (85.0\u00a0to\u00a090.0)"] * 2,
-            "90.0\u00a0% (85.0\u00a0to\u00a090.0)",
-            "0.500",
-        ],
+        ["one hidden layer of 10 units", "3 epochs, full batch", "90.0\u00a0% (85.0\u00a0to\u00a090.0)"],
     ]
-    assert {len(line) for line in table} == {7}
     assert "Data: MNIST.\n" in text
+
+
+def test_the_readme_of_the_project_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 900
+
+
+def test_what_the_readme_of_the_project_links_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    local = [link for link in links if not link.startswith("https://")]
+    assert len(local) > 8
+    assert [link for link in local if not (ROOT / link).exists()] == []
 
 
 def test_everything_else_stays(run_project: Path) -> None:
@@ -112,12 +96,25 @@ def test_everything_else_stays(run_project: Path) -> None:
     assert text.startswith("# Title\n\n<!-- results -->\n\n|")
     assert "<!-- /results -->\n\nbetween\n\n<!-- picture -->\n\n![" in text
     assert ")\n\n<!-- /picture -->\n<!-- ladder -->\n\nNo rung has been run yet" in text
-    assert text.endswith("\n\n<!-- /benchmarks -->\nend\n")
+    assert text.endswith("\n\n<!-- /claims -->\nend\n")
 
 
-def test_claims_have_a_line_each(run_project: Path) -> None:
+def test_claims_are_counted_by_their_verdicts(run_project: Path) -> None:
     readme.update(check=False)
-    assert "\n| W9.1 | It works. | consistent | 97 % &#124; 3 seeds. |\n\nData: MNIST. A note.\n" in read(run_project)
+    assert "<!-- claims -->\n\n1 claims: 1 consistent.\n\n<!-- /claims -->" in read(run_project)
+
+
+def test_the_best_rung_of_the_ladder_is_told(run_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, _ = ladder.load()
+    row = {"dataset": "MNIST", "images": {}, "parameters": 1, "multiply_adds": 1, "seeds": 3, "wrong": 9}
+    row |= {"spread": 0.001, "interval": (0.98, 1), "seconds": 60, "revision": "a", "machine": "b"}
+    first, second, third, *_ = [name for _, name, _ in ladder.numbered(steps)]
+    means = {first: 0.9, second: 0.99, third: 0.95}
+    found = {name: ladder.Row.model_validate({**row, "mean": mean}) for name, mean in means.items()}
+    monkeypatch.setattr(ladder, "load", lambda: (steps, found))
+    readme.update(check=False)
+    change = escaped(steps.steps[second].change)
+    assert f"\n\nThe best of its 3 rungs is right on 99.00 ± 0.10 %: {change}.\n\n" in read(run_project)
 
 
 def test_names_are_shown_as_they_stand(run_project: Path, write_parameters: Write) -> None:
@@ -131,8 +128,8 @@ def test_names_are_shown_as_they_stand(run_project: Path, write_parameters: Writ
     readme.update(check=False)
     page = pypandoc.convert_text(read(run_project), "html", format="gfm+tex_math_dollars", extra_args=["--wrap=none"])
     text = html.unescape(re.sub(r"<[^>]*>", "", page))
-    assert text.count(NASTY) == 5
-    assert "prediction of _a_" in page
+    assert text.count(NASTY) == 2
+    assert "the prediction of a network: one hidden layer of 10 units, ReLU" in page
     readme.update(check=True)
 
 
@@ -161,12 +158,6 @@ def test_reproductions_of_another_form_are_an_error(run_project: Path) -> None:
         readme.update(check=False)
 
 
-def test_benchmarks_have_a_column_for_each_peer(run_project: Path) -> None:
-    readme.update(check=False)
-    table = "| work | loop | peer |\n|---|---|---|\n| full | 0.50 | - |\n| mini | - | 1.26 |\n\n"
-    assert f"\n{table}On abacus, 2 cores, NumPy 2.9.\n" in read(run_project)
-
-
 def test_no_official_test_part(run_project: Path) -> None:
     notes = ["Why there is none."]
     write_metrics(run_project, "second", dataset="Kaggle", test=None, notes=notes)
@@ -174,7 +165,7 @@ def test_no_official_test_part(run_project: Path) -> None:
     write_lock(run_project)
     readme.update(check=False)
     text = read(run_project)
-    assert "| `second` | affine 10, affine | 3 epochs | 87.5\u00a0% (85.0\u00a0to\u00a090.0) | - | - | - |" in text
+    assert "| one hidden layer of 10 units | 3 epochs, full batch | - |" in text
     assert "Data: Kaggle. Why there is none.\n" in text
 
 
@@ -202,7 +193,7 @@ def test_option_check(run_project: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_check_fails_with_other_metrics(run_project: Path) -> None:
     readme.update(check=False)
-    write_metrics(run_project, "first", train={**PART, "accuracy": 0.876})
+    write_metrics(run_project, "first", test={**PART, "accuracy": 0.876})
     write_lock(run_project)
     with pytest.raises(UserError, match=r"^README\.md: "):
         readme.update(check=True)
