@@ -5,16 +5,19 @@ import io
 import math
 import re
 
+import matplotlib as mpl
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 
 from stages.shared.figures import GRAY, INK, METADATA, Axes, Figure, use_style
 
 INCHES = (7.0, 2.8)  # width and height, unless a block sets others
+POINTS = 9  # of type: the paper sets a picture of seven inches a tenth smaller, and 8 points can be read
 
 
 def new() -> Figure:
     """Return an empty figure in the style of all figures; what draws on it changes the style of this process."""
     use_style()
+    mpl.rcParams |= {"font.size": POINTS, "axes.titlesize": POINTS}
     return Figure(INCHES, layout="constrained")
 
 
