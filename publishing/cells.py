@@ -12,7 +12,7 @@ from stages.nn.arrays import Array
 from stages.shared.figures import BLUE, GRAY, INK, VERMILION, Axes, Figure, SubFigure
 
 SIDE = 0.23  # inches, of a cell on a sheet of its own
-COVERED = {INK: 0.3, BLUE: 0.5, VERMILION: 0.5}  # at most, by the color of a cell with a number, which can be read on it
+COVERED = {INK: 0.3, BLUE: 0.5, VERMILION: 0.5}  # at most, by color, of a cell whose number can be read
 
 
 def sheet(figure: Figure | SubFigure) -> Axes:
@@ -73,9 +73,7 @@ def show(
     axes.text(at[0] + width / 2, at[1] - 0.3, title, ha="center", va="bottom")
 
 
-def frame(
-    axes: Axes, at: tuple[float, float], shape: tuple[float, float], color: str, linewidth: float = 2
-) -> None:
+def frame(axes: Axes, at: tuple[float, float], shape: tuple[float, float], color: str, linewidth: float = 2) -> None:
     """Put a frame around cells: its left upper corner, x and y, its height and its width."""
     height, width = shape
     axes.add_patch(Rectangle(at, width, height, fill=False, edgecolor=color, linewidth=linewidth))
@@ -86,5 +84,7 @@ def fit(axes: Axes, side: float = SIDE) -> None:
     axes.autoscale_view()
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
-    axes.figure.set_layout_engine("none")
-    axes.figure.set_size_inches(side * (right - left), side * (bottom - top))
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.set_layout_engine("none")
+    figure.set_size_inches(side * (right - left), side * (bottom - top))
