@@ -81,6 +81,7 @@ def box(
         facecolor="none",
         edgecolor=color,
         linewidth=0.9,
+        clip_on=False,
     )
     axes.add_patch(frame)
     axes.text(x, y, text, ha="center", va="center_baseline")

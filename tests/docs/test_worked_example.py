@@ -103,7 +103,7 @@ ON_PAGE: dict[str, dict[str, Any]] = {
         "x_2": 1.0,
         "z": 0.5,
         "a": 0.5,
-        **{rf"\frac{{\partial J}}{{\partial {name}}}": factor * dA1[1, 1] for name, factor in neuron.items()},
+        **{rf"\partial J / \partial {name}": factor * dA1[1, 1] for name, factor in neuron.items()},
         r"\partial J / \partial a": dA1[1, 1],
         r"(\nabla_{Z^{(1)}} J)_{21}": GRADIENTS["Z^{(1)}"][1, 0],
     },
@@ -270,6 +270,7 @@ def faults(formula: str, page: str) -> Iterator[str]:
         r"\\label\{.*?\}|\\(begin|end)\{aligned\}|\\,|\\left(?=\()|\\right(?=\))", "", MATRIX.sub(put_aside, formula)
     )
     text = re.sub(r"\^\{(\(\d\)) \\mathsf T\}", r"^{\1}^{\\mathsf T}", text)
+    text = " ".join(text.split())
     for equation in re.split(r"\\\\|\\quad|&(?!=)", re.sub(r"\\\\\s*&=", "=", text)):
         sides = equation.replace("&", "").strip(" \n.,").split("=")
         if len(sides) < 2 and not re.search(r"\\matrix|\d\.\d", equation):
