@@ -160,7 +160,7 @@ def arrow(
         )
     )
     letters = len(re.sub(r"\\[a-z]+|[${}^_]", "", text))  # of half a box around the words, what lies across the arrow:
-    half = 0.07 * abs(left[1]) + 0.035 * letters * abs(left[0])
+    half = 0.07 * abs(left[1]) + 0.04 * letters * abs(left[0])
     away = shift + 4 * at * (1 - at) * bend * length + half + 0.03
     middle = (x + at * (x_end - x) + away * left[0], y + at * (y_end - y) + away * left[1])
     axes.text(*middle, text, ha="center", va="center", color=color)
