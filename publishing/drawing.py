@@ -87,6 +87,29 @@ def box(
     return frame
 
 
+def row(axes: Axes, x: float, y: float, *parts: str | tuple[str, float, float]) -> list[FancyBboxPatch]:
+    """Put boxes and signs side by side into a graph, and return the boxes.
+
+    Parameters
+    ----------
+    axes : Axes
+        Of `graph`.
+    x, y : float
+        The left end of the row, and its middle.
+    *parts : str or tuple of str, float and float
+        A sign, or the words, the width and the height of a box.
+    """
+    boxes = []
+    for part in parts:
+        text, width, height = (part, 0.26, 0) if isinstance(part, str) else part
+        if height:
+            boxes.append(box(axes, x + width / 2, y, text, width, height))
+        else:
+            axes.text(x + width / 2, y, text, ha="center", va="center_baseline")
+        x += width + 0.06
+    return boxes
+
+
 def arrow(
     axes: Axes,
     start: Patch,
@@ -135,15 +158,11 @@ def arrow(
             clip_on=False,
         )
     )
-    away = shift + 4 * at * (1 - at) * bend * length + 0.04
-    axes.text(
-        x + at * (x_end - x) + away * left[0],
-        y + at * (y_end - y) + away * left[1],
-        text,
-        ha="center" if abs(left[1]) > 0.5 else "left" if left[0] > 0 else "right",
-        va="bottom" if left[1] > 0.5 else "top" if left[1] < -0.5 else "center",
-        color=color,
-    )
+    letters = len(re.sub(r"\\[a-z]+|[${}^_]", "", text))  # of half a box around the words, what lies across the arrow:
+    half = 0.07 * abs(left[1]) + 0.035 * letters * abs(left[0])
+    away = shift + 4 * at * (1 - at) * bend * length + half + 0.03
+    middle = (x + at * (x_end - x) + away * left[0], y + at * (y_end - y) + away * left[1])
+    axes.text(*middle, text, ha="center", va="center", color=color)
 
 
 def _middle(patch: Patch) -> tuple[float, float]:
