@@ -3,6 +3,7 @@
 The network is computed here in plain NumPy, from parameters that are typed here a second time.
 """
 
+import ast
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ PAGES = ROOT / "docs" / "derivations"
 BY_HAND = re.compile(r'^!!! example "By hand"\n(?:\n| {4}.*\n)+', re.MULTILINE)
 FORMULA = re.compile(r"\$\$(.*?)\$\$|\$([^$]+)\$", re.DOTALL)
 MATRIX = re.compile(r"\\begin\{pmatrix\}(.*?)\\end\{pmatrix\}", re.DOTALL)
-HALF, ROUNDED = 0.0005, 0.0015  # of the last digit that is typed; what comes of numbers that are rounded
+HALF, ROUNDED = 0.0005, 0.0012  # of the last digit that is typed; what comes of numbers that are rounded
 
 X, Y = np.array([[1.0, 2.0], [3.0, 1.0]]), np.eye(2)
 GIVEN = {
@@ -151,6 +152,14 @@ def is_near(typed: Any, value: Any, tolerance: float = HALF) -> bool:
     return np.shape(typed) == np.shape(value) and bool(np.all(np.abs(np.subtract(typed, value)) < tolerance))
 
 
+def is_known(matrix: Any, known: list[Any]) -> bool:
+    """Return whether a matrix is one of these, transposed or not, a row or a column of one, or a column twice."""
+    arrays = [part for each in known if np.ndim(each) == 2 for part in (each, each.T)]
+    parts = [part for each in arrays for part in (each, *(each[:, [k]] for k in range(each.shape[1])))]
+    twice = [np.hstack([part, part]) for part in parts if part.shape[1] == 1]
+    return any(is_near(matrix, part) or is_near(matrix, part.T) for part in parts + twice)
+
+
 class Reader:
     """A side of an equation, read from left to right: sums of products of numbers, matrices, names and functions."""
 
@@ -241,20 +250,15 @@ class Reader:
         return value
 
     def matrix(self, text: str) -> Any:
-        """Return the value of a matrix: if of numbers alone, a known one, a row or column of one, or a column twice."""
+        """Return the value of a matrix, which must be a known one if numbers are all that is in it."""
         rows = [
             [Reader(entry, [], self.names | {"": self.known}).read() for entry in row.split("&")]
             for row in text.split(r"\\")
         ]
         matrix = np.array(rows)
-        if re.search(r"[/+]|\d *-", text):
+        if re.search(r"[/+]|\d *-", text) or is_known(matrix, self.known):
             return matrix
-        arrays = [part for each in self.known if each.ndim == 2 for part in (each, each.T)]
-        parts = [part for each in arrays for part in (each, *(each[:, [k]] for k in range(each.shape[1])))]
-        twice = [np.hstack([part, part]) for part in parts if part.shape[1] == 1]
-        if not any(is_near(matrix, part) or is_near(matrix, part.T) for part in parts + twice):
-            raise ValueError(f"{matrix.tolist()} is no matrix of the example")
-        return matrix
+        raise ValueError(f"{matrix.tolist()} is no matrix of the example")
 
 
 def faults(formula: str, page: str) -> Iterator[str]:
@@ -335,3 +339,41 @@ def test_a_wrong_digit_is_found(page: str) -> None:
             if not any(faults(wrong, page)):
                 missed.append(wrong[max(0, place - 30) : place + 30])
     assert missed == []
+
+
+DRAWN = {  # pages whose figures show the example: the arrays that are typed in their code, and numbers in their words
+    "affine": 2,
+    "relu": 2,
+    "matrix_chain_rule": 0,
+    "computational_graph": 0,
+    "worked_example": 2,
+}
+
+
+def misdrawn(text: str, page: str) -> Iterator[str]:
+    """Yield the arrays in the figures of a page that are not of the example, and such numbers in their words."""
+    names = NAMES | ON_PAGE.get(page, {})
+    known = [np.asarray(each) for name, each in names.items() if name] + [
+        np.asarray(each) for each in names.get("", [])
+    ]
+    for fence in FENCE.finditer(text.partition("\n## Shapes")[0]):
+        if "figure=" in fence["header"]:
+            arrays = map(ast.literal_eval, re.findall(r"np\.array\((\[\[.*?\]\])\)", fence["body"]))
+            yield from (str(array) for array in arrays if not is_known(np.array(array), known))
+            yield from (
+                number
+                for number in re.findall(r"\d+\.\d+", fence["header"])
+                if not any(np.any(np.abs(np.abs(each) - float(number)) < HALF) for each in known)
+            )
+
+
+@pytest.mark.parametrize("page", DRAWN)
+def test_the_figures_show_the_numbers_of_the_example(page: str) -> None:
+    text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
+    assert list(misdrawn(text, page)) == []
+    assert text.partition("\n## Shapes")[0].count("np.array([[") >= DRAWN[page]
+    head = re.search(r'figure="[^"]*?(\d\.\d+)', text)
+    for typed in filter(None, [head, re.search(r"np\.array\(\[\[-?(\d)", text) if DRAWN[page] else None]):
+        start = typed.start(1)
+        wrong = f"{text[:start]}7{text[start:]}"
+        assert list(misdrawn(wrong, page)) != []
