@@ -57,7 +57,7 @@ def show(
     for (row, column), value in np.ndenumerate(values):
         x, y = at[0] + side * column, at[1] + side * row
         color = INK if not negative else VERMILION if value > 0 else BLUE
-        share = min(abs(value) / limit, 1) * (COVERED[color] if form else 1)
+        share = min(abs(float(value)) / limit, 1.0) * (COVERED[color] if form else 1.0)
         if not (share or form):
             continue
         axes.add_patch(

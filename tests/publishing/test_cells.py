@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.patches import Rectangle
 
 from publishing import cells, drawing
@@ -19,6 +19,11 @@ def put(values: Array, **options: object) -> tuple[Axes, list[Rectangle], list[s
     return sheet, found, [text.get_text() for text in sheet.texts]
 
 
+def strength(cell: Rectangle) -> float:
+    """Return how much of what is below a cell its color covers."""
+    return to_rgba(cell.get_facecolor())[3]
+
+
 def test_each_entry_is_a_cell_at_its_row_and_column_with_its_number() -> None:
     _, found, words = put(np.array([[1.0, 2.5, 3.0], [4.0, 0.0, 6.0]]))
     assert [cell.get_xy() for cell in found] == [(10, 20), (11, 20), (12, 20), (10, 21), (11, 21), (12, 21)]
@@ -32,32 +37,31 @@ def test_a_number_has_the_form_that_is_asked_for_and_a_true_minus() -> None:
 
 def test_a_matrix_with_both_signs_has_a_color_for_each() -> None:
     _, (above, below), _ = put(np.array([[3.0, -3.0]]))
-    assert above.get_facecolor()[:3] == to_rgb(VERMILION)
-    assert below.get_facecolor()[:3] == to_rgb(BLUE)
+    assert to_rgb(above.get_facecolor()) == to_rgb(VERMILION)
+    assert to_rgb(below.get_facecolor()) == to_rgb(BLUE)
 
 
 def test_a_matrix_without_negative_entries_is_in_the_color_of_the_text() -> None:
     _, found, _ = put(np.array([[0.0, 3.0]]))
-    assert {cell.get_facecolor()[:3] for cell in found} == {to_rgb(INK)}
+    assert {to_rgb(cell.get_facecolor()) for cell in found} == {to_rgb(INK)}
 
 
 def test_a_cell_is_as_strong_as_its_entry_is_large_up_to_the_limit() -> None:
     entries = np.array([[0.0, 1.0, 2.0, 4.0]])
-    strengths = [cell.get_facecolor()[3] for cell in put(entries)[1]]
+    strengths = [strength(cell) for cell in put(entries)[1]]
     assert strengths == pytest.approx([0, 0.25 * strengths[3], 0.5 * strengths[3], strengths[3]])
-    limited = [cell.get_facecolor()[3] for cell in put(entries, limit=2)[1]]
+    limited = [strength(cell) for cell in put(entries, limit=2)[1]]
     assert limited == pytest.approx([0, 0.5 * strengths[3], strengths[3], strengths[3]])
-    assert {cell.get_facecolor()[3] for cell in put(entries, limit=np.inf)[1]} == {0}
+    assert {strength(cell) for cell in put(entries, limit=np.inf)[1]} == {0}
 
 
 def test_a_number_can_be_read_on_the_strongest_cell_on_light_ground_and_on_dark() -> None:
     for values in (np.array([[1.0]]), np.array([[1.0, -1.0]])):
         for cell in put(values)[1]:
-            *color, strength = cell.get_facecolor()
+            color, share = to_rgb(cell.get_facecolor()), strength(cell)
             for ground, text in ((1.0, 0.13), (0.13, 0.82)):  # as gray as the site's
-                own = text if tuple(color) == to_rgb(INK) else np.array(color)
-                covered = strength * own + (1 - strength) * ground
-                assert contrast(np.broadcast_to(covered, 3), np.full(3, text)) > 4.5
+                own = np.full(3, text) if color == to_rgb(INK) else np.array(color)
+                assert contrast(share * own + (1 - share) * ground, np.full(3, text)) > 4.5
 
 
 def contrast(one: Array, other: Array) -> float:
@@ -71,7 +75,7 @@ def contrast(one: Array, other: Array) -> float:
 
 def test_without_numbers_it_is_an_image_that_leaves_out_what_is_empty() -> None:
     _, found, words = put(np.array([[0.0, 2.0], [4.0, 0.0]]), form="", side=0.5)
-    assert [(cell.get_xy(), cell.get_width(), cell.get_facecolor()[3]) for cell in found] == [
+    assert [(cell.get_xy(), cell.get_width(), strength(cell)) for cell in found] == [
         ((10.5, 20), 0.5, 0.5),
         ((10, 20.5), 0.5, 1),
     ]
@@ -81,6 +85,8 @@ def test_without_numbers_it_is_an_image_that_leaves_out_what_is_empty() -> None:
 def test_a_fitted_figure_has_cells_of_the_side_that_is_asked_for() -> None:
     sheet, _, _ = put(np.ones((3, 8)))
     cells.fit(sheet, 0.5)
-    assert sheet.figure.get_size_inches() == pytest.approx((4, 1.5))
+    figure = sheet.get_figure(root=True)
+    assert figure
+    assert figure.get_size_inches() == pytest.approx((4, 1.5))
     corner, opposite = sheet.transData.transform([(10, 20), (11, 21)])
-    assert (opposite - corner) / sheet.figure.dpi == pytest.approx((0.5, -0.5))
+    assert (opposite - corner) / figure.dpi == pytest.approx((0.5, -0.5))
