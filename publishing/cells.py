@@ -76,7 +76,7 @@ def show(
 def frame(axes: Axes, at: tuple[float, float], shape: tuple[float, float], color: str, linewidth: float = 2) -> None:
     """Put a frame around cells: its left upper corner, x and y, its height and its width."""
     height, width = shape
-    axes.add_patch(Rectangle(at, width, height, fill=False, edgecolor=color, linewidth=linewidth))
+    axes.add_patch(Rectangle(at, width, height, fill=False, edgecolor=color, linewidth=linewidth, clip_on=False))
 
 
 def fit(axes: Axes, side: float = SIDE) -> None:

@@ -5,7 +5,7 @@ The network is computed here in plain NumPy, from parameters that are typed here
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -138,7 +138,7 @@ ON_PAGE: dict[str, dict[str, Any]] = {
     "one_hot": {"": [np.log(A2)]},
     "batch_mean": {"": [2 * dZ2, *(2 * dZ2[:, [k]] @ BEFORE["A^{(1)}"].T[[k]] for k in (0, 1))]},
 }
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     r"\log": np.log,
     r"\tanh": np.tanh,
     r"\varphi": lambda Z: 1 / (1 + np.exp(-Z)),

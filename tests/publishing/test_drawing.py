@@ -88,7 +88,7 @@ def test_a_box_is_where_it_is_asked_for_and_its_words_are_in_its_middle(axes: Ax
 def test_an_arrow_goes_from_box_to_box_and_its_words_stand_to_the_left(
     axes: Axes, x: float, y: float, text: str
 ) -> None:
-    start, end = (drawing.box(axes, *at, "", 0.2, 0.1) for at in ((1, 0.5), (x, y + 0.3)))
+    start, end = (drawing.box(axes, right, up, "", 0.2, 0.1) for right, up in ((1, 0.5), (x, y + 0.3)))
     drawing.arrow(axes, start, end, text)
     way = np.array([x - 1, y - 0.2])
     left = np.array([-way[1], way[0]]) / np.linalg.norm(way)
