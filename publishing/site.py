@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the command mkdocs does no
 
 from publishing import blocks, citations, equations, listings, measurements, notebooks, repository
 from stages.shared.errors import UserError
+from stages.shared.figures import BLUE, VERMILION
 
 NPM = "assets/npm/"  # where the site serves node_modules/
 EXAMPLE = "https://example.org/chainrule.git"  # nobody's, for as long as `repository` in mkdocs.yml is empty
@@ -55,7 +56,9 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def _picture(svg: str, *_: object, attrs: dict[str, str], **__: object) -> str:
-    """Return the HTML of a drawn picture, with the words for those who do not see it."""
+    """Return the HTML of a drawn picture, in colors of the site, with the words for those who do not see it."""
+    for name, color in (("blue", BLUE), ("vermilion", VERMILION)):
+        svg = svg.replace(color, f"var(--drawing-{name}, {color})")
     return f'<div class="drawing" tabindex="0" role="img" aria-label="{escape(attrs["alt"])}">{svg.strip()}</div>'
 
 

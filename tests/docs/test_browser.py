@@ -46,7 +46,7 @@ SCHEMES: list[tuple[Any, dict[str, list[str]]]] = [
 # Medium, colors, width, and what must not be wider than its box; 680 pixels are A4 less margins of 15 mm.
 LAYOUTS: list[tuple[Any, Any, int, str]] = [
     ("screen", "light", 1280, ".formula, .md-typeset__scrollwrap"),
-    ("screen", "dark", 380, ""),
+    ("screen", "dark", 390, ".formula"),
     ("print", "light", 680, ".formula, .md-typeset__scrollwrap, .md-content pre > code, .graph"),
 ]
 

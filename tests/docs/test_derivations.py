@@ -1,4 +1,5 @@
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,27 @@ def _sections(page: Path) -> dict[str, str]:
     return {start[1]: text[start.end() : end] for start, end in zip(starts, ends, strict=True)}
 
 
+@cache
+def _expanded(page: Path) -> str:
+    return expand(page.read_text(encoding="utf-8"), page.relative_to(ROOT).as_posix())
+
+
 @pages
 def test_every_block_of_a_page_runs(page: Path) -> None:
-    expanded = expand(page.read_text(encoding="utf-8"), page.relative_to(ROOT).as_posix())
-    assert "{.text .output}" in expanded
+    assert "{.text .output}" in _expanded(page)
+
+
+LINE = 459  # points, of the paper, which paper/filter.lua gives a picture of seven inches
+SMALLEST = 8  # points, of type that can be read
+
+
+@pages
+def test_the_words_of_a_picture_can_be_read_on_paper(page: Path) -> None:
+    for picture in re.findall(r"\{\.svg .*\n(<svg .*</svg>)\n", _expanded(page)):
+        width = re.search(r'<svg [^>]*width="([\d.]+)pt"', picture)
+        sizes = re.findall(r"scale\((0\.\d+) -0\.\d+\)", picture)  # of glyphs, which are 100 units high
+        assert width
+        assert 100 * min(map(float, sizes)) * min(LINE / (7 * 72), LINE / float(width[1])) >= SMALLEST
 
 
 @pages

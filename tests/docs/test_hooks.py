@@ -141,7 +141,7 @@ def test_a_block_that_raises_fails_a_build_with_its_page_and_line(tmp_path: Path
 
 @pytest.mark.usefixtures("npm")
 def test_a_picture_stands_in_its_page_with_its_words(tmp_path: Path) -> None:
-    figure = '``` {.python .exec figure="1 < 2 in a line"}\nfigure.subplots().plot([1, 2])\n```\n'
+    figure = '``` {.python .exec figure="1 < 2 in a line"}\nfigure.subplots().plot([1, 2], color="#0072b2")\n```\n'
     process = _build(
         tmp_path, f"# Page\n\n{figure}\n- An item\n\n    {figure.replace(chr(10), chr(10) + '    ').strip()}\n"
     )
@@ -149,6 +149,7 @@ def test_a_picture_stands_in_its_page_with_its_words(tmp_path: Path) -> None:
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     head = '<div class="drawing" tabindex="0" role="img" aria-label="1 &lt; 2 in a line"><svg '
     assert page.count(head) == page.count("</svg></div>") == 2
+    assert re.findall("stroke: (.*?)#0072b2", page) == 2 * ["var(--drawing-blue, "]
     assert page.index("<li>") < page.rindex(head) < page.index("</li>", page.rindex(head))
 
 
