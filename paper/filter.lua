@@ -113,10 +113,8 @@ local function listings(blocks)
   return kept
 end
 
--- A table may go over several pages only if its rows are long.
 local function whole(element)
-  if #pandoc.utils.stringify(element) > 90 * #element.bodies[1].body then return nil end
-  return { block("#[#show figure: set block(breakable: false)"), element, block("]") }
+  return { block("#whole["), element, block("]") }
 end
 
 local function displayed(element)
@@ -140,7 +138,7 @@ local function leading(blocks)
 end
 
 -- Tables of a page of the site are as wide as what is in them, and their columns begin with capitals.
-local CHAPTER = {
+local SITE = {
   Table = function(element)
     for i, column in ipairs(element.colspecs) do element.colspecs[i] = { column[1], nil } end
     for _, cell in ipairs(element.head.rows[1].cells) do
@@ -153,8 +151,9 @@ local CHAPTER = {
 
 local function division(element)
   local class = element.classes[1]
-  if class == "chapter" then return element.content:walk(CHAPTER) end
-  local head = class == "remark" and "remark(" .. quoted(element.attributes.title) .. ")" or class
+  if class == "site" then return element.content:walk(SITE) end
+  local title = element.attributes.title
+  local head = title and class .. "(" .. quoted(title) .. ")" or class
   element.content:insert(1, block("#" .. head .. "["))
   element.content:insert(block("]"))
   return element.content

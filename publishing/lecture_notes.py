@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
-from publishing.blocks import FENCE, ROOT, expand
+from publishing.blocks import FENCE, ROOT, expand, source
 from publishing.index import Marks
 from stages.shared.errors import UserError
 
@@ -58,8 +58,12 @@ WORDING = (  # what a page says of itself, and of what is left out
     (r"\bpage(s?)\b", r"section\1"),
     (r"\bcheck below\b", "check on the site"),
 )
-SOURCE = re.compile(r'^``` \{\.python source="(?P<path>[^"]+)" object="(?P<name>[^"]+)"\}\n```\n', re.MULTILINE)
-ADMONITION = re.compile(r'^(?:!!!|\?\?\?\+?) \w+ "(?P<title>.+)"\n(?P<body>(?:\n|    .*\n)+)', re.MULTILINE)
+SOURCE = re.compile(
+    r'^``` \{\.python source="(?P<path>[^"]+)" object="(?P<name>[^"]+)"\}\n(?P<tags>(?:(?!```).*\n)*)```\n', re.MULTILINE
+)
+ADMONITION = re.compile(
+    r'^(?:!!!|\?\?\?\+?) (?P<kind>\w+) "(?P<title>.+)"\n(?P<body>(?:\n|    .*\n)+)', re.MULTILINE
+)
 NUMBER = re.compile(r"^\*\*(\d+)\.\*\*", re.MULTILINE)
 
 
@@ -112,7 +116,7 @@ def section(page: str, title: str) -> str:
     path = ROOT / page
     for found, text in sections(path.read_text(encoding="utf-8")):
         if found == title:
-            return text.partition("\n")[2].strip()
+            return _division(text.partition("\n")[2])
     raise UserError(f"{page}: has no section “{title}”, which a paper shows")
 
 
@@ -120,13 +124,21 @@ def with_formulas(text: str) -> str:
     """Return a page whose listings are formulas; what others there are is named, with its file."""
 
     def listed(match: re.Match[str]) -> str:
-        name = match["name"]
+        path, name = match["path"], match["name"]
         shown = [formula for formula in FORMULAS if formula == name or formula.startswith(f"{name}.")]
-        fences = [f'``` {{.python source="{match["path"]}" object="{formula}"}}\n```\n' for formula in shown]
-        return "\n".join(fences) or f"`{name}` in `{match['path']}`.\n"
+        fences = [
+            f'``` {{.python source="{path}" object="{formula}"}}\n{_tags(match["tags"], source(path, formula))}```\n'
+            for formula in shown
+        ]
+        return "\n".join(fences) or f"`{name}` in `{path}`.\n"
 
     named = SOURCE.sub(listed, text)
     return re.sub(r"(`[\w.]+`) in (`[\w./]+`)\.\n\n(?=(`[\w.]+`(?:, `[\w.]+`)*) in \2\.\n)", r"\1, ", named)
+
+
+def _tags(tags: str, code: str) -> str:
+    """Return those lines of a fence, each a piece of code and the equation that it is, whose piece is in the code."""
+    return "".join(tag for tag in tags.splitlines(keepends=True) if tag.partition("  # ")[0].strip() in code)
 
 
 def without_docstrings(text: str) -> str:
@@ -147,8 +159,9 @@ def _without_docstrings(fence: str) -> str:
 
 
 def as_division(admonition: re.Match[str]) -> str:
-    """Return an admonition as the fenced division that paper/filter.lua makes a remark of."""
-    return f'::: {{.remark title="{admonition["title"]}"}}\n{_body(admonition)}\n:::\n\n'
+    """Return an admonition as the fenced division that paper/filter.lua makes a remark or an example of."""
+    kind = "example" if admonition["kind"] == "example" else "remark"
+    return f'::: {{.{kind} title="{admonition["title"]}"}}\n{_body(admonition)}\n:::\n\n'
 
 
 def _body(admonition: re.Match[str]) -> str:
@@ -200,7 +213,7 @@ def chapters() -> tuple[Chapter, ...]:
 
 def derivations() -> str:
     """Return all chapters."""
-    return "\n".join(f":::::: chapter\n{of.text}\n::::::\n" for of in chapters())
+    return "\n".join(_division(of.text) for of in chapters())
 
 
 def answers() -> str:
@@ -215,4 +228,9 @@ def answers() -> str:
 def notation_card() -> str:
     """Return the tables of the notation card, under headings a level lower than on its page."""
     card = (ROOT / "docs/notation-card.md").read_text(encoding="utf-8")
-    return f":::::: chapter\n{card.partition(chr(10))[2]}\n::::::\n"
+    return _division(card.partition("\n")[2])
+
+
+def _division(text: str) -> str:
+    """Return a text of the site as the fenced division that paper/filter.lua knows it by."""
+    return f":::::: site\n{text.strip()}\n::::::\n"

@@ -16,12 +16,11 @@ import typst
 
 from publishing import index, lecture_notes, paper_results
 from publishing.blocks import ROOT, expand
+from publishing.measurements import PAPERS
 from stages.shared.artifacts import replacing
 from stages.shared.errors import UserError, run
 
-FOLDER = Path("paper")
-PAPERS = ("core-mathematics", "reproduction", "reproduction-supplement")
-TEMPLATE, FILTER = FOLDER / "template.typ", FOLDER / "filter.lua"
+TEMPLATE, FILTER = Path("paper/template.typ"), Path("paper/filter.lua")
 FORMAT = "markdown-auto_identifiers-implicit_header_references"
 SHARED: dict[str, Callable[[], str]] = {
     "derivations": lecture_notes.derivations,
@@ -33,25 +32,25 @@ SHARED: dict[str, Callable[[], str]] = {
 PLACE = re.compile(r"^<!-- (.+) -->$", re.MULTILINE)
 
 
-def source(paper: str) -> Path:
-    """Return the path of the text of a paper."""
-    return FOLDER / f"{paper}.md"
-
-
-def markdown(paper: str) -> str:
+def markdown(source: Path) -> str:
     """Return the whole text of a paper as Markdown, with everything measured in it.
+
+    Parameters
+    ----------
+    source : Path
+        The file of paper/ with its text.
 
     Raises
     ------
     UserError
         If something that the pipeline makes is missing or is not what it should be.
     """
-    text = expand((ROOT / source(paper)).read_text(encoding="utf-8"), source(paper).as_posix())
+    text = expand((ROOT / source).read_text(encoding="utf-8"), source.as_posix())
     text = PLACE.sub(lambda place: SHARED[place[1]](), text)
     return re.sub(r"\((@eq:[\w-]*\w)\)", r"\1", text)  # the reference has its own parentheses
 
 
-def typeset(paper: str) -> str:
+def typeset(source: Path) -> str:
     """Return a paper as Typst.
 
     Raises
@@ -61,13 +60,13 @@ def typeset(paper: str) -> str:
     """
     options = [f"--template={ROOT / TEMPLATE}", f"--lua-filter={ROOT / FILTER}", "--wrap=none", "--fail-if-warnings"]
     try:
-        text: str = pypandoc.convert_text(markdown(paper), "typst-smart", format=FORMAT, extra_args=options)
+        text: str = pypandoc.convert_text(markdown(source), "typst-smart", format=FORMAT, extra_args=options)
     except RuntimeError as error:
-        raise UserError(f"{source(paper)}: {error}") from None
+        raise UserError(f"{source}: {error}") from None
     return text
 
 
-def compiled(text: str, paper: str) -> bytes:
+def compiled(text: str, source: Path) -> bytes:
     """Return the PDF of a paper in Typst.
 
     Raises
@@ -79,7 +78,7 @@ def compiled(text: str, paper: str) -> bytes:
     try:
         pdf: bytes = typst.compile(content, root=ROOT, ignore_system_fonts=True, pdf_standards=["ua-1"])
     except typst.TypstError as error:
-        raise UserError(f"{source(paper)}: {error}") from None
+        raise UserError(f"{source}: {error}") from None
     return pdf
 
 
@@ -92,10 +91,10 @@ def build() -> None:
         If something that the pipeline makes is missing, or a text does not compile.
     """
     paper_results.load()  # its message says what to do; that of an executed block would be a traceback
-    made = {paper: compiled(typeset(paper), paper) for paper in PAPERS}
-    for paper, pdf in made.items():
-        with replacing(ROOT / FOLDER / f"{paper}.pdf") as partial_file:
-            partial_file.write_bytes(pdf)
+    made = {path: compiled(typeset(source), source) for path in PAPERS for source in [path.with_suffix(".md")]}
+    for path, pdf in made.items():
+        with replacing(ROOT / path) as unfinished:
+            unfinished.write_bytes(pdf)
 
 
 def main() -> None:

@@ -71,10 +71,10 @@ def captioned(
 
 
 def figure(path: str, label: str, caption: str, alternative: str, width: int = 100) -> str:
-    """Return a figure; raise UserError where the pipeline has not drawn it."""
+    """Return a figure, at the top or the foot of a page; raise UserError where the pipeline has not drawn it."""
     if not (ROOT / path).exists():
         raise UserError(f"{path}: not there; run `dvc repro`, which makes it")
-    return f'![{caption}]({path}){{#fig:{label} width={width}% alt="{alternative}"}}\n'
+    return f'![{caption}]({path}){{#fig:{label} width={width}% placement=auto alt="{alternative}"}}\n'
 
 
 def datasets() -> str:
@@ -200,14 +200,16 @@ def ladder_section() -> str:
 
 
 def cost() -> str:
-    """Return what training costs, of the benchmark's works on the networks of the write-ups, in sentences."""
-    works = [work for work in load().benchmarks.works if re.search(r"\d+-\d+-10", work.work)]
+    """Return what training costs, of the benchmark's works on the networks of the write-ups, as sentences."""
+    benchmarks = load().benchmarks
     items = []
-    for work in works:
-        ours = work.contestants["ours"]
-        time = f"{ours.time:#.3g} {work.unit}".replace(". ", " ")
-        items.append(f"- {plain(work.work)}: {time}, {ours.peak_megabytes:,} MB at most")
-    return f"{machine()} On it training takes\n\n" + ";\n".join(items) + "."
+    for work in benchmarks.works:
+        if re.search(r"\d+-\d+-10", work.work):
+            ours = work.contestants["ours"]
+            time = f"{ours.time:#.3g} {work.unit}".replace(". ", " ")
+            items.append(f"- {plain(work.work)}: {time}, in {ours.peak_megabytes:,} MB")
+    on = f"On {benchmarks.machine['cores']} cores of a processor {plain(str(benchmarks.machine['processor']))}"
+    return f"{on} training takes\n\n" + ";\n".join(items) + "."
 
 
 def headline() -> str:
