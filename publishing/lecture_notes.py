@@ -54,16 +54,17 @@ FORMULAS = (  # code that is the formula; a class is shown by its methods that a
     "smoothing",
 )
 WORDING = (  # what a page says of itself, and of what is left out
-    (r"\bon (this|these|\[the)\s+page(s?)\b", r"in \1 section\2"),
+    (r"\bon (all|this|these|\[the)\s+page(s?)\b", r"in \1 section\2"),
+    (r"\bOn (all|this|these)\s+page(s?)\b", r"In \1 section\2"),
     (r"\bpage(s?)\b", r"section\1"),
+    (r"\bPage(s?)\b", r"Section\1"),
     (r"\bcheck below\b", "check on the site"),
 )
 SOURCE = re.compile(
-    r'^``` \{\.python source="(?P<path>[^"]+)" object="(?P<name>[^"]+)"\}\n(?P<tags>(?:(?!```).*\n)*)```\n', re.MULTILINE
+    r'^``` \{\.python source="(?P<path>[^"]+)" object="(?P<name>[^"]+)"\}\n(?P<tags>(?:(?!```).*\n)*)```\n',
+    re.MULTILINE,
 )
-ADMONITION = re.compile(
-    r'^(?:!!!|\?\?\?\+?) (?P<kind>\w+) "(?P<title>.+)"\n(?P<body>(?:\n|    .*\n)+)', re.MULTILINE
-)
+ADMONITION = re.compile(r'^(?:!!!|\?\?\?\+?) (?P<kind>\w+) "(?P<title>.+)"\n(?P<body>(?:\n|    .*\n)+)', re.MULTILINE)
 NUMBER = re.compile(r"^\*\*(\d+)\.\*\*", re.MULTILINE)
 
 

@@ -192,9 +192,9 @@ def ladder_section() -> str:
     if not rungs:
         return ""
     text = (
-        "How far is the network of the write-ups from the best that the same code can do? @tbl:ladder leads there, one change at "
-        "a time. Every step is derived in the lecture notes; each is chosen on a sixth of the training images, and its test "
-        "figure read once."
+        "How far is the network of the write-ups from the best that the same code can do? @tbl:ladder leads there, one "
+        "change at a time. Every step is derived in the lecture notes; each is chosen on a sixth of the training "
+        "images, and its test figure read once."
     )
     return f"# The ladder {{#sec:ladder}}\n\n{text} {ladder.origin()}\n\n{rungs}"
 
@@ -353,8 +353,8 @@ def errors_of_text() -> str:
     """Return which errors stand in a text alone, in a sentence."""
     errors = [error.id for error in measurements.load_write_ups().errors if error.where == "text"]
     return (
-        f"{len(errors)} more stand in a text whose own code does it right ({errors[0]} to {errors[-1]}); they mislead the "
-        "reader and not the program, and are in the supplement."
+        f"{len(errors)} more stand in a text whose own code does it right ({errors[0]} to {errors[-1]}); they mislead "
+        "the reader and not the program, and are in the supplement."
     )
 
 
@@ -365,9 +365,10 @@ def gradients_sentence() -> str:
     largest = {name: max(of.errors[name] or 0 for of in gradients) for name in (engine, *others)}
     exact = max(largest[name] for name in others)
     return (
-        f"In {len(gradients)} comparisons, of every kind of layer, the loss and deep networks, the gradients differ from "
-        f"{engine} by less than {bound(largest[engine])}, and from those of {words.listed(engines())} by less than "
-        f"{bound(exact)}, in float64. Every model of the study passes the same check. The supplement has each comparison."
+        f"In {len(gradients)} comparisons, of every kind of layer, the loss and deep networks, the gradients differ "
+        f"from {engine} by less than {bound(largest[engine])}, and from those of {words.listed(engines())} by less "
+        f"than {bound(exact)}, in float64. Every model of the study passes the same check. The supplement has each "
+        "comparison."
     )
 
 

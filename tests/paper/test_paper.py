@@ -171,7 +171,22 @@ def test_the_first_page_names_the_data_and_says_if_they_are_a_substitute(
 
 def test_no_reference_is_unresolved_and_no_markup_is_left(pages: dict[str, list[str]]) -> None:
     text = "".join(page for name in NAMES for page in pages[name])
-    for trace in ("??", "@eq:", "@sec:", "@tbl:", "[@", "$$", "\\label", "\\text", ":::", "!!!", "```", "#ref", "<!--", "#index"):
+    for trace in (
+        "??",
+        "@eq:",
+        "@sec:",
+        "@tbl:",
+        "[@",
+        "$$",
+        "\\label",
+        "\\text",
+        ":::",
+        "!!!",
+        "```",
+        "#ref",
+        "<!--",
+        "#index",
+    ):
         assert trace not in text
 
 
@@ -213,9 +228,7 @@ def test_the_references_are_the_works_cited_in_the_order_of_their_citation(
             assert year[1] in reference
 
 
-def test_markup_in_a_measured_text_is_only_text(
-    substitute: "Copy", built: "Copy", pages: dict[str, list[str]]
-) -> None:
+def test_markup_in_a_measured_text_is_only_text(substitute: "Copy", built: "Copy", pages: dict[str, list[str]]) -> None:
     if built is not substitute:
         pytest.skip("what was measured here has no markup")
     text = unbroken("".join(page for name in NAMES for page in pages[name]))

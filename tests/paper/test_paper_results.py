@@ -379,7 +379,9 @@ def test_the_sentences_have_the_numbers_of_the_files(markdown: dict[str, str], c
 
 def test_the_gradients_are_within_the_bounds_that_the_paper_names(markdown: dict[str, str], copy: "Copy") -> None:
     gradients = copy.read("benchmarks/gradients.json")["gradients"]
-    found = re.search(r"In (\d+) comparisons.*?(\$10.*?\$|0), and .*?less than (\$10.*?\$|0), in float64", markdown["paper"])
+    found = re.search(
+        r"In (\d+) comparisons.*?(\$10.*?\$|0), and .*?less than (\$10.*?\$|0), in float64", markdown["paper"]
+    )
     assert found
     assert int(found[1]) == len(gradients)
     differences = max(row["errors"]["central differences"] for row in gradients)

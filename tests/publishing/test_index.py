@@ -51,13 +51,20 @@ def test_a_term_is_marked_where_it_stands_first_under_a_heading(marks: index.Mar
 def test_the_longer_term_comes_first_and_a_term_has_its_pages(marks: index.Marks) -> None:
     text = "Layer normalization of layers."
     assert marks.set("relu", text) == f"Layer normalization{term('layer normalization')} of layers."
-    assert marks.set("affine", text) == (
-        f"Layer normalization{term('layer normalization')} of layers{term('layer')}."
-    )
+    assert marks.set("affine", text) == (f"Layer normalization{term('layer normalization')} of layers{term('layer')}.")
 
 
 @pytest.mark.parametrize(
-    "text", ["$\\operatorname{softmax}$", "$$\nsoftmax\n$$", "`softmax`", "[@softmax]", "@eq:softmax", "| softmax |", "[a](softmax.md)"]
+    "text",
+    [
+        "$\\operatorname{softmax}$",
+        "$$\nsoftmax\n$$",
+        "`softmax`",
+        "[@softmax]",
+        "@eq:softmax",
+        "| softmax |",
+        "[a](softmax.md)",
+    ],
 )
 def test_what_is_no_prose_is_passed(text: str, marks: index.Marks) -> None:
     assert marks.set("relu", text) == text
@@ -83,4 +90,6 @@ def test_every_term_of_the_index_is_in_the_derivations() -> None:
         marked += found.set(path.stem, path.read_text(encoding="utf-8"))
     for name, of in terms.items():
         assert f'#index("{name}");' in marked, name
-        assert {f"{page}.md" for page in (of.pages if of else [])} <= {path.name for path in (index.ROOT / "docs/derivations").iterdir()}
+        assert {f"{page}.md" for page in (of.pages if of else [])} <= {
+            path.name for path in (index.ROOT / "docs/derivations").iterdir()
+        }

@@ -34,7 +34,8 @@ def test_a_section_that_a_paper_shows_and_a_page_lacks_is_named() -> None:
 
 
 def test_answers_leave_their_exercises_and_take_the_numbers_along() -> None:
-    text = '## Exercises\n\n**1.** What?\n\n??? success "Answer"\n\n    This.\n\n    And that.\n\n**2.** Why?\n\n??? success "Answer"\n\n    So.\n'
+    first = '**1.** What?\n\n??? success "Answer"\n\n    This.\n\n    And that.\n\n'
+    text = f'## Exercises\n\n{first}**2.** Why?\n\n??? success "Answer"\n\n    So.\n'
     exercises, answers = lecture_notes.without_answers(text)
     assert exercises == "## Exercises\n\n**1.** What?\n\n**2.** Why?\n\n"
     assert answers == "**1.** This.\n\nAnd that.\n\n**2.** So.\n"
@@ -88,7 +89,8 @@ def test_listings_lose_their_docstrings_and_nothing_else() -> None:
 
 
 def test_an_admonition_is_a_remark_or_an_example_and_its_list_stays_a_list() -> None:
-    text = '!!! note "A title"\n\n    First.\n\n    - one\n      more\n    - two\n\n!!! example "By hand"\n\n    $2$\n\nAfter.\n'
+    note = '!!! note "A title"\n\n    First.\n\n    - one\n      more\n    - two\n\n'
+    text = f'{note}!!! example "By hand"\n\n    $2$\n\nAfter.\n'
     remark = '::: {.remark title="A title"}\nFirst.\n\n- one\n  more\n- two\n:::\n\n'
     found = lecture_notes.ADMONITION.sub(lecture_notes.as_division, text)
     assert found == remark + '::: {.example title="By hand"}\n$2$\n:::\n\nAfter.\n'
