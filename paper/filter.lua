@@ -81,7 +81,7 @@ local function listing(code)
   local title = code.attributes.title
   if not title then return nil end
   local columns = COLUMNS
-  for line in code.text:gmatch("[^\n]+") do columns = math.max(columns, utf8.len(line)) end
+  for line in code.text:gsub("@eq:[%w_-]+", "(999)"):gmatch("[^\n]+") do columns = math.max(columns, utf8.len(line)) end
   shown[title] = "lst:" .. title:gsub("[^%w]+", "-")
   return {
     block("#listing(" .. quoted(title) .. (", scale: %d%%)["):format(100 * COLUMNS // columns)),
