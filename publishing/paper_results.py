@@ -208,7 +208,8 @@ def cost() -> str:
             ours = work.contestants["ours"]
             time = f"{ours.time:#.3g} {work.unit}".replace(". ", " ")
             items.append(f"- {plain(work.work)}: {time}, in {ours.peak_megabytes:,} MB")
-    on = f"On {benchmarks.machine['cores']} cores of a processor {plain(str(benchmarks.machine['processor']))}"
+    machine = benchmarks.machine
+    on = f"On {machine['cores']} cores ({plain(str(machine['processor']))})"
     return f"{on} training takes\n\n" + ";\n".join(items) + "."
 
 
