@@ -119,8 +119,8 @@ def test_a_picture_is_a_figure_with_its_words() -> None:
 
 
 def test_a_link_names_the_section_of_a_page_that_is_there() -> None:
-    text = "# A {#sec:affine}\n\nSee [it](affine.md), [its part](affine.md#part), [the rest](../ladder.md), [there](https://x.org).\n"
+    links = "[it](affine.md), [its part](affine.md#part), [the rest](../ladder.md), [there](https://x.org)"
     assert (
-        'See it~(#ref(<sec:affine>);), its part~(#ref(<sec:affine>);), the rest, #link("https://x.org")[there].'
-        in typst(text)
+        'See it~(#ref(<sec:affine>)), its part~(#ref(<sec:affine>)), the rest, #link("https://x.org")[there].'
+        in typst(f"# A {{#sec:affine}}\n\nSee {links}.\n")
     )
