@@ -7,6 +7,7 @@ that the site has too. paper/filter.lua says what becomes of the Markdown, paper
 import argparse
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,11 @@ def build() -> None:
         If something that the pipeline makes is missing, or a text does not compile.
     """
     paper_results.load()  # its message says what to do; that of an executed block would be a traceback
-    made = {path: compiled(typeset(source), source) for path in PAPERS for source in [path.with_suffix(".md")]}
-    for path, pdf in made.items():
+    sources = [path.with_suffix(".md") for path in PAPERS]
+    with ThreadPoolExecutor() as pool:  # pandoc and what blocks compute are processes of their own
+        texts = list(pool.map(typeset, sources))
+        pdfs = list(pool.map(compiled, texts, sources))
+    for path, pdf in zip(PAPERS, pdfs, strict=True):
         with replacing(ROOT / path) as unfinished:
             unfinished.write_bytes(pdf)
 
