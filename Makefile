@@ -36,7 +36,7 @@ docs: node_modules/.package-lock.json ## build the site in site/
 serve: node_modules/.package-lock.json ## show the site, with live reload
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs serve --livereload
 
-paper: .venv/.run ## build the paper, paper/chainrule.pdf, from what has been measured
+paper: .venv/.run ## build the papers, paper/*.pdf, from the derivations and what has been measured
 	@.venv/bin/python -m publishing.paper
 
 report: .git .venv/.run ## write report/report.md: what a change did to the numbers, as in `make report BASE=main`

@@ -1,5 +1,6 @@
 -- What the Markdown of the project becomes in Typst, by rule.
 
+local sections = {} -- of this document
 local shown = {} -- the listings so far
 
 local function typst(text) return pandoc.RawInline("typst", text) end
@@ -35,11 +36,16 @@ local function reference(cite)
   end
 end
 
--- A link to a derivation names its section; another page of the site is not in the paper.
+local function register(header)
+  sections[header.identifier] = true
+end
+
+-- A link to a page of the site names its section, if it is in this document.
 local function links(inlines)
   for i, element in ipairs(inlines) do
     if element.t == "Link" then
-      local page = element.target:match("^([%w_-]+)%.md$") or element.target:match("(write%-ups)%.md$")
+      local page = element.target:match("([%w_-]+)%.md$") or element.target:match("([%w_-]+)%.md#[%w_-]+$")
+      page = page and sections["sec:" .. page] and page
       local before = inlines[i - 1]
       local bracketed = before and before.t == "Str" and before.text:match("%($")
       if page then
@@ -54,7 +60,8 @@ end
 local function figure(element)
   local image = element.content[1].content[1]
   local head = "#figure(image(" .. quoted("/" .. image.src) .. ", width: " .. (image.attributes.width or "100%")
-    .. ", alt: " .. quoted(pandoc.utils.stringify(image.caption)) .. "), placement: auto, caption: ["
+    .. ", alt: " .. quoted(pandoc.utils.stringify(image.caption)) .. "), placement: "
+    .. (image.attributes.placement or "none") .. ", caption: ["
   local blocks = pandoc.Blocks({ block(head) })
   blocks:extend(element.caption.long)
   blocks:insert(block("]) <" .. element.identifier .. ">"))
@@ -106,10 +113,8 @@ local function listings(blocks)
   return kept
 end
 
--- A table may go over several pages only if its rows are long.
 local function whole(element)
-  if #pandoc.utils.stringify(element) > 90 * #element.bodies[1].body then return nil end
-  return { block("#[#show figure: set block(breakable: false)"), element, block("]") }
+  return { block("#whole["), element, block("]") }
 end
 
 local function displayed(element)
@@ -132,12 +137,8 @@ local function leading(blocks)
   return blocks
 end
 
--- A derivation goes one level down; its tables are as wide as what is in them, and their columns begin with capitals.
-local DERIVATION = {
-  Header = function(header)
-    header.level = header.level + 1
-    return header
-  end,
+-- Tables of a page of the site are as wide as what is in them, and their columns begin with capitals.
+local SITE = {
   Table = function(element)
     for i, column in ipairs(element.colspecs) do element.colspecs[i] = { column[1], nil } end
     for _, cell in ipairs(element.head.rows[1].cells) do
@@ -150,14 +151,16 @@ local DERIVATION = {
 
 local function division(element)
   local class = element.classes[1]
-  if class == "derivation" then return element.content:walk(DERIVATION) end
-  local head = class == "remark" and "remark(" .. quoted(element.attributes.title) .. ")" or class
+  if class == "site" then return element.content:walk(SITE) end
+  local title = element.attributes.title
+  local head = title and class .. "(" .. quoted(title) .. ")" or class
   element.content:insert(1, block("#" .. head .. "["))
   element.content:insert(block("]"))
   return element.content
 end
 
 return {
+  { Header = register },
   { Blocks = leading },
   { Math = formula, Cite = reference, Inlines = links, Figure = figure, Table = whole, Blocks = listings },
   { Div = division },

@@ -49,7 +49,9 @@ FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 
-ADMONITION = re.compile(r'^(?P<marks>!!!|\?\?\?) \w+ "(?P<title>.+)"\n(?P<body>(?:\n|    .*\n)+)', re.MULTILINE)
+ADMONITION = re.compile(
+    r'^(?P<marks>!!!|\?\?\?\+?) (?P<kind>\w+) "(?P<title>.+)"\n(?P<body>(?:\n|    .*\n)+)', re.MULTILINE
+)
 TAG = re.compile(r"(?P<piece>.*\S) +# (?P<labels>@eq:[\w-]+(?: @eq:[\w-]+)*)")
 
 KNOWN = {"python", "exec", "source", "object", "output", "title", "figure"}

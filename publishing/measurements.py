@@ -1,4 +1,4 @@
-"""The files of what was measured, read for the README, the site and the paper, and whether they belong together."""
+"""The files of what was measured, read for the README, the site and the papers, and whether they belong together."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ LITERATURE = Path(__file__).parents[1] / "docs/literature.yaml"
 METRICS, FIGURES, LOCK = Path("metrics"), Path("figures"), Path("dvc.lock")
 ABLATIONS, REPRODUCTIONS = METRICS / "ablations.json", METRICS / "reproductions.json"
 BENCHMARKS = Path("benchmarks/results.json")
-PAPER = Path("paper/chainrule.pdf")
+PAPERS = tuple(Path("paper", f"{name}.pdf") for name in ("core-mathematics", "reproduction", "reproduction-supplement"))
 FIGURES_OF_ALL = ("ablations", "comparisons", "reproductions")
 OF_A_MODEL = (
     "metrics/*.json",

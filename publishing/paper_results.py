@@ -1,4 +1,4 @@
-"""What was measured, as sentences and tables of Markdown for the paper; its executed blocks print them.
+"""What was measured, as sentences and tables of Markdown for the papers; their executed blocks print them.
 
 Every number is read from metrics/, benchmarks/, params.yaml or stages/claims/write_ups.yaml, or computed here.
 """
@@ -17,7 +17,7 @@ from publishing import ladder, measurements, words
 from publishing.blocks import ROOT
 from publishing.markup import literal, table
 from publishing.markup import typeset as plain
-from publishing.measurements import Ablations, Benchmarks, Gradients, Metrics, Quantity, Reproductions
+from publishing.measurements import Ablation, Ablations, Benchmarks, Gradients, Metrics, Quantity, Reproductions
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM, is_mnist
 from stages.shared.parameters import Model, Parameters, describe_network
@@ -31,7 +31,7 @@ REQUIREMENTS = Path("requirements/run.txt")
 
 @dataclass(frozen=True)
 class Measurements:
-    """Everything measured that the paper shows."""
+    """Everything measured that the papers show."""
 
     parameters: Parameters
     models: dict[str, Metrics]
@@ -71,10 +71,10 @@ def captioned(
 
 
 def figure(path: str, label: str, caption: str, alternative: str, width: int = 100) -> str:
-    """Return a figure; raise UserError where the pipeline has not drawn it."""
+    """Return a figure, at the top or the foot of a page; raise UserError where the pipeline has not drawn it."""
     if not (ROOT / path).exists():
         raise UserError(f"{path}: not there; run `dvc repro`, which makes it")
-    return f'![{caption}]({path}){{#fig:{label} width={width}% alt="{alternative}"}}\n'
+    return f'![{caption}]({path}){{#fig:{label} width={width}% placement=auto alt="{alternative}"}}\n'
 
 
 def datasets() -> str:
@@ -186,6 +186,33 @@ def ladder_table() -> str:
     return captioned("ladder", caption, header, rows, [4, 30, -14, -16, -7, -13, -6, -8])
 
 
+def ladder_section() -> str:
+    """Return a section with the ladder; nothing if no rung has been run."""
+    rungs = ladder_table()
+    if not rungs:
+        return ""
+    text = (
+        "How far is the network of the write-ups from the best that the same code can do? @tbl:ladder leads there, one "
+        "change at a time. Every step is derived in the lecture notes; each is chosen on a sixth of the training "
+        "images, and its test figure read once."
+    )
+    return f"# The ladder {{#sec:ladder}}\n\n{text} {ladder.origin()}\n\n{rungs}"
+
+
+def cost() -> str:
+    """Return what training costs, of the benchmark's works on the networks of the write-ups, as sentences."""
+    benchmarks = load().benchmarks
+    items = []
+    for work in benchmarks.works:
+        if re.search(r"\d+-\d+-10", work.work):
+            ours = work.contestants["ours"]
+            time = f"{ours.time:#.3g} {work.unit}".replace(". ", " ")
+            items.append(f"- {plain(work.work)}: {time}, in {ours.peak_megabytes:,} MB")
+    machine = benchmarks.machine
+    on = f"On {machine['cores']} cores ({plain(str(machine['processor']))})"
+    return f"{on} training takes\n\n" + ";\n".join(items) + "."
+
+
 def headline() -> str:
     """Return what the model that is shown reaches, in a sentence."""
     parameters = load().parameters
@@ -249,6 +276,25 @@ def comparisons_table() -> str:
     return captioned("comparisons", caption, header, rows, [6, 37, -9, 18, -6, 16])
 
 
+def runs_table() -> str:
+    """Return every quantity that was measured for a claim, judged or not, over its seeds."""
+    rows = []
+    for claim in load().reproductions.claims:
+        for of in claim.measured:
+            mean, sd, low, high = (_rounded(x, of.unit, 0.0005) for x in (of.mean, of.sd, *of.interval))
+            rows.append([claim.id, plain(of.quantity), str(of.seeds), mean, sd, f"{low} to {high}"])
+    caption = "Every quantity that was measured for a claim: seeds, mean, standard deviation, and its interval."
+    header = ["Claim", "Quantity", "Seeds", "Mean", "Deviation", "Interval"]
+    return captioned("runs", caption, header, rows, [6, 46, -6, -10, -11, -21])
+
+
+def verdicts_table() -> str:
+    """Return every claim with its verdict."""
+    rows = [[c.id, plain(c.claim), plain(c.verdict)] for c in load().reproductions.claims]
+    caption = "The claims, in our words, and their verdicts."
+    return captioned("claims", caption, ["Claim", "What is claimed", "Verdict"], rows, [7, 68, 25])
+
+
 def claims_table() -> str:
     """Return every claim with its verdict and what was measured, in words; the warnings have a table of their own."""
     rows = [
@@ -289,13 +335,42 @@ def shown(*ids: str) -> bool:
 
 def ablations_table(group: str, label: str, caption: str) -> str:
     """Return a group of the ablations, "errors" or "warnings", with what was measured."""
-    rows = [
-        [row.id, ", ".join(row.write_ups), plain(row.what), plain(row.finding)]
-        for row in load().ablations.rows
-        if row.group == group
-    ]
+    return _ablations_table([row for row in load().ablations.rows if row.group == group], label, caption)
+
+
+def _ablations_table(ablations: Iterable[Ablation], label: str, caption: str) -> str:
+    rows = [[of.id, ", ".join(of.write_ups), plain(of.what), plain(of.finding)] for of in ablations]
     header = ["", "In", "What it says or does", "What was measured"]
     return captioned(label, caption, header, rows, [6, 11, 31, 52])
+
+
+def errors_table(where: str, label: str, caption: str) -> str:
+    """Return the errors in the "code" or in the "text" of the write-ups, with what was measured."""
+    there = {error.id for error in measurements.load_write_ups().errors if error.where == where}
+    return _ablations_table([row for row in load().ablations.rows if row.id in there], label, caption)
+
+
+def errors_of_text() -> str:
+    """Return which errors stand in a text alone, in a sentence."""
+    errors = [error.id for error in measurements.load_write_ups().errors if error.where == "text"]
+    return (
+        f"{len(errors)} more stand in a text whose own code does it right ({errors[0]} to {errors[-1]}); they mislead "
+        "the reader and not the program, and are in the supplement."
+    )
+
+
+def gradients_sentence() -> str:
+    """Return how far all gradients are at most from central differences, and from other engines, in words."""
+    gradients = load().gradients.gradients
+    engine, *others = gradients[0].errors
+    largest = {name: max(of.errors[name] or 0 for of in gradients) for name in (engine, *others)}
+    exact = max(largest[name] for name in others)
+    return (
+        f"In {len(gradients)} comparisons, of every kind of layer, the loss and deep networks, the gradients differ "
+        f"from {engine} by less than {bound(largest[engine])}, and from those of {words.listed(engines())} by less "
+        f"than {bound(exact)}, in float64. Every model of the study passes the same check. The supplement has each "
+        "comparison."
+    )
 
 
 def gradients_table() -> str:

@@ -54,9 +54,9 @@ def figure_of_shown_model(name: str, text: str) -> str:
     return figure(f"{shown}/{name}", f"{shown}: {text}")
 
 
-def paper() -> str:
-    """Return a link to the paper or, if it is not there or of another run, what makes it."""
-    path = measurements.PAPER
+def paper(name: str) -> str:
+    """Return a link to a paper or, if it is not there or of another run, what makes it."""
+    (path,) = (path for path in measurements.PAPERS if path.stem == name)
     if not path.exists():
         return absent(path, "make paper")
     if not measurements.is_of_this_run(path):

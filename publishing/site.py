@@ -68,7 +68,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         if str(style).startswith(NPM):
             _publish(str(style).removeprefix(NPM), files, config)
     with contextlib.chdir(blocks.ROOT):
-        papers = [measurements.PAPER.as_posix()] if measurements.is_of_this_run(measurements.PAPER) else []
+        papers = [path.as_posix() for path in measurements.PAPERS if measurements.is_of_this_run(path)]
     for pattern in ("figures/**/*.svg", "figures/**/*.png", *papers):
         for path in sorted(blocks.ROOT.glob(pattern)):
             uri = path.relative_to(blocks.ROOT).as_posix()

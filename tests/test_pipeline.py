@@ -2,12 +2,16 @@
 
 import ast
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from publishing.blocks import FENCE
+from publishing.lecture_notes import LEFT_OUT, sections
 from tests.pipeline import APART, MODELS, ROOT, Project, Write
 
 PACKAGES = ("stages.", "publishing.", "tools.")
@@ -106,12 +110,12 @@ def test_who_began_offline_gets_the_real_data_later(tmp_path: Path, mirror: Path
     assert "fallback" not in split.read_text()
 
 
-def imported(path: Path) -> set[Path]:
-    """Return the modules of this project that a module imports, directly or not, without the packages' __init__.py."""
+def imported(programs: Iterable[str]) -> set[Path]:
+    """Return the modules of this project that programs import, directly or not, without the packages' __init__.py."""
     found: set[Path] = set()
-    waiting = [path]
+    waiting = list(programs)
     while waiting:
-        for node in ast.walk(ast.parse(waiting.pop().read_text())):
+        for node in ast.walk(ast.parse(waiting.pop())):
             names: list[str] = []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
@@ -121,8 +125,16 @@ def imported(path: Path) -> set[Path]:
                 module = ROOT / (name.replace(".", "/") + ".py")
                 if name.startswith(PACKAGES) and module.exists() and module not in found:
                     found.add(module)
-                    waiting.append(module)
+                    waiting.append(module.read_text())
     return found
+
+
+def executed(dependency: str) -> Iterator[str]:
+    """Yield the blocks that the stage of the papers executes of a text or of the derivations, which it depends on."""
+    path = ROOT / dependency
+    for page in path.glob("*.md") if dependency == "docs/derivations" else [path] if path.match("paper/*.md") else []:
+        kept = (text for title, text in sections(page.read_text(encoding="utf-8")) if title not in LEFT_OUT)
+        yield from (dedent(fence["body"]) for fence in FENCE.finditer("".join(kept)) if ".exec" in fence["header"])
 
 
 def modules(dependency: str) -> set[str]:
@@ -139,6 +151,7 @@ def modules(dependency: str) -> set[str]:
 def test_a_stage_depends_on_exactly_the_modules_that_it_imports(folder: str, name: str) -> None:
     stage = stages_of_dvc_yaml(folder)[name]
     module = ROOT / (stage["cmd"].split()[2].replace(".", "/") + ".py")
-    needed = {str(path.relative_to(ROOT)) for path in imported(module) | {module}}
+    programs = [module.read_text(), *(block for path in stage["deps"] for block in executed(path))]
+    needed = {str(path.relative_to(ROOT)) for path in imported(programs) | {module}}
     needed = {MATHEMATICS if path.startswith(f"{MATHEMATICS}/") else path for path in needed}
     assert set().union(*map(modules, stage["deps"])) == needed

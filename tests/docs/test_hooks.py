@@ -156,7 +156,9 @@ def test_a_picture_stands_in_its_page_with_its_words(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("npm")
 def test_a_guarantee_names_its_test_and_shows_no_listing(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
-    row = "| It holds. | `tests/publishing/test_readme.py` `test_table_has_a_line_for_each_network_of_the_parameters` |\n"
+    row = (
+        "| It holds. | `tests/publishing/test_readme.py` `test_table_has_a_line_for_each_network_of_the_parameters` |\n"
+    )
     source = "# Guarantees\n\n| Guarantee | Test |\n| --- | --- |\n" + 2 * row
     (tmp_path / "docs/page.md").write_text(source, encoding="utf-8")
     process = _build(tmp_path, "# Index\n")

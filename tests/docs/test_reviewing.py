@@ -29,7 +29,11 @@ def project(tmp_path: Path, mirror: Path, write_parameters: Write) -> Project:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "docs/sample-report").mkdir(parents=True)
     pipeline = YAML(typ="safe").load(tmp_path / "dvc.yaml")
-    pipeline["stages"]["paper"] |= {"cmd": "cp params.yaml paper/chainrule.pdf", "deps": ["metrics", "figures"]}
+    pipeline["stages"]["paper"] |= {
+        "cmd": "cp params.yaml paper/all.pdf",
+        "deps": ["metrics", "figures"],
+        "outs": ["paper/all.pdf"],
+    }
     YAML(typ="safe").dump(pipeline, tmp_path / "dvc.yaml")
     row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w3-relu-10"] | {"updates": 20}
     project.set({"models": {name: dict(row) for name in MODELS}, "shown": "w3-relu-10"})

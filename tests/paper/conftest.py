@@ -1,4 +1,4 @@
-"""Copies of what the paper is made from: exactly the dependencies that dvc.yaml names, and measurements."""
+"""Copies of what the papers are made from: exactly the dependencies that dvc.yaml names, and measurements."""
 
 import json
 import os
@@ -19,6 +19,15 @@ NOTE = "No mirror was in reach: these are 5,000 MNIST digits of the package mlxt
 MARKUP = r"a <b>&|*_$x_{$ [c](d) `e` \f @g -- it's ... ^h^ ~i~"
 MODEL, SPLIT = "w3-relu-10", "_a_"
 FIGURES = ("reproductions", "comparisons", "ablations")
+BUILD = """
+from publishing import paper
+
+for path in paper.PAPERS:
+    source = path.with_suffix(".md")
+    text = paper.typeset(source)
+    path.with_suffix(".typ").write_text(text, encoding="utf-8")
+    path.write_bytes(paper.compiled(text, source))
+"""
 MEASURED = (
     f"metrics/{MODEL}.json",
     "metrics/reproductions.json",
@@ -37,7 +46,7 @@ class Copy:
     """A folder with what the stage `paper` of dvc.yaml depends on, but without measurements and figures."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.pdf, self.typst = folder, folder / "paper/chainrule.pdf", folder / "paper.typ"
+        self.folder = folder
         for name in ["params.yaml", *load_yaml(ROOT / "dvc.yaml")["stages"]["paper"]["deps"]]:
             if name in ("metrics", "figures", *MEASURED):
                 continue
@@ -49,7 +58,7 @@ class Copy:
 
     @property
     def shown_model(self) -> str:
-        """The model of which the paper shows the figures."""
+        """The model of which the papers show the figures."""
         return str(self.read("params.yaml")["shown"])
 
     def draw(self) -> None:
@@ -93,20 +102,25 @@ class Copy:
             check=False,
         )
 
-    def markdown(self) -> str:
-        """Return the Markdown of the paper."""
-        done = self.run("-X", "utf8", "-c", "from publishing import paper; print(paper.markdown())")
+    def markdown(self, name: str) -> str:
+        """Return the Markdown of a paper."""
+        code = f"from pathlib import Path; from publishing import paper; print(paper.markdown(Path('paper/{name}.md')))"
+        done = self.run("-X", "utf8", "-c", code)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def build(self) -> None:
-        """Build the paper, and keep the Typst that it is made from."""
-        done = self.run(
-            "-c",
-            "from pathlib import Path; from publishing import paper; text = paper.typeset();"
-            "Path('paper.typ').write_text(text, encoding='utf-8'); paper.TARGET.write_bytes(paper.compiled(text))",
-        )
+        """Build the papers, and keep the Typst that they are made from beside them."""
+        done = self.run("-c", BUILD)
         assert done.returncode == 0, done.stderr
+
+    def pdf(self, name: str) -> Path:
+        """Return the path of a paper that was built."""
+        return self.folder / f"paper/{name}.pdf"
+
+    def typst(self, name: str) -> str:
+        """Return the Typst that a paper was made from."""
+        return (self.folder / f"paper/{name}.typ").read_text(encoding="utf-8")
 
 
 def _part(accuracy: float) -> dict[str, Any]:
@@ -165,7 +179,7 @@ def stand_in(copy: Copy) -> None:
         "machine": {"processor": "A processor @ 2.1 GHz", "cores": 2, "numpy": "2.3.4"},
         "warning": None,
         "rounds": 7,
-        "works": [{"work": "full batch", "unit": "ms per update", "contestants": contestants}],
+        "works": [{"work": "full batch, 784-10-10", "unit": "ms per update", "contestants": contestants}],
         "cold_starts": [
             {"work": "a cold start", "starts": 3, "seconds": {"ours": {"94%": _spread(rng, 1), "97%": None}}},
             {"work": "another", "starts": 3, "seconds": {"PyTorch": {"99%": _spread(rng, 1)}}},
@@ -189,7 +203,7 @@ def measured(copy: Copy) -> None:
     names = [f"metrics/{name}.json" for name in copy.read("params.yaml")["models"]]
     for name in (*names, *MEASURED[1:]):
         if not (ROOT / name).exists():
-            pytest.skip(f"{name} is not there: `make repro` and `make bench` measure what the paper shows")
+            pytest.skip(f"{name} is not there: `make repro` and `make bench` measure what the papers show")
         copy.write(name, (ROOT / name).read_text(encoding="utf-8"))
     copy.draw()
 
@@ -219,7 +233,7 @@ def copy(request: pytest.FixtureRequest) -> Copy:
 
 @pytest.fixture(scope="session", params=["substitute", pytest.param("real", marks=pytest.mark.slow)])
 def built(request: pytest.FixtureRequest) -> Copy:
-    """Return each of the two copies with the paper built in it."""
+    """Return each of the two copies with the papers built in it."""
     copy: Copy = request.getfixturevalue(request.param)
     copy.build()
     return copy

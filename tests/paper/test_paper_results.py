@@ -1,7 +1,8 @@
-"""Every number of the paper's tables against the file that it was measured into, cell by cell."""
+"""Every number of the papers' tables against the file that it was measured into, cell by cell."""
 
 import functools
 import html
+import json
 import re
 import shutil
 from collections import Counter
@@ -32,16 +33,19 @@ Tables = dict[str, Rows]
 
 
 @pytest.fixture(scope="module")
-def markdown(copy: "Copy") -> str:
-    """Return the Markdown of the paper."""
-    return copy.markdown()
+def markdown(copy: "Copy") -> dict[str, str]:
+    """Return the Markdown of the paper and of its supplement."""
+    return {"paper": copy.markdown("reproduction"), "supplement": copy.markdown("reproduction-supplement")}
 
 
 @pytest.fixture(scope="module")
-def tables(markdown: str) -> Tables:
-    """Return the rows of each table of the paper that has a label, as they are read: without escapes and widths."""
-    found = re.findall(r"((?:^\|.*\|\n)+)\n: .*\{#tbl:([\w-]+)\}$", markdown, re.MULTILINE)
-    return {label: [read(line) for line in lines.splitlines()[2:]] for lines, label in found}
+def tables(markdown: dict[str, str]) -> Tables:
+    """Return the rows of each table that has a label, as they are read: without escapes and widths."""
+    return {
+        f"{name} {label}": [read(line) for line in lines.splitlines()[2:]]
+        for name, text in markdown.items()
+        for lines, label in re.findall(r"((?:^\|.*\|\n)+)\n: .*\{#tbl:([\w-]+)\}$", text, re.MULTILINE)
+    }
 
 
 def read(line: str) -> list[str]:
@@ -181,6 +185,28 @@ def check_comparisons(rows: Rows, copy: "Copy") -> None:
         assert [row[0], *row[3:]] == [measured["quantity"], str(measured["seeds"]), measured["verdict"]]
 
 
+def check_runs(rows: Rows, copy: "Copy") -> None:
+    expected = [
+        (claim["id"], measured)
+        for claim in copy.read("metrics/reproductions.json")["claims"]
+        for measured in claim["measured"]
+    ]
+    assert [row[0] for row in rows] == [name for name, _ in expected]
+    for (_, *row), (_, measured) in zip(rows, expected, strict=True):
+        factor, sign = in_percent(measured["unit"])
+        assert row[:2] == [measured["quantity"], str(measured["seeds"])]
+        check(row[2], f"#{sign}", factor * measured["mean"])
+        check(row[3], f"#{sign}", factor * measured["sd"])
+        check(row[4], f"#{sign} to #{sign}", *(factor * end for end in measured["interval"]))
+
+
+def check_verdicts(rows: Rows, copy: "Copy") -> None:
+    claims = copy.read("metrics/reproductions.json")["claims"]
+    assert [[row[0], row[2]] for row in rows] == [[claim["id"], claim["verdict"]] for claim in claims]
+    for row, claim in zip(rows, claims, strict=True):
+        assert numbers(row[1]) == numbers(claim["claim"])
+
+
 def check_claims(rows: Rows, copy: "Copy") -> None:
     claims = copy.read("metrics/reproductions.json")["claims"]
     assert [row[0] for row in rows] == [claim["id"] for claim in claims]
@@ -193,9 +219,12 @@ def check_claims(rows: Rows, copy: "Copy") -> None:
             assert numbers(row[3]) == numbers(claim["finding"])
 
 
-def check_ablations(group: str) -> Callable[[Rows, "Copy"], None]:
+def check_ablations(group: str, where: str = "") -> Callable[[Rows, "Copy"], None]:
     def check_group(rows: Rows, copy: "Copy") -> None:
-        expected = [row for row in copy.read("metrics/ablations.json")["rows"] if row["group"] == group]
+        errors = copy.read("stages/claims/write_ups.yaml")["errors"]
+        elsewhere = {error["id"] for error in errors if error["where"] != where}
+        found = copy.read("metrics/ablations.json")["rows"]
+        expected = [row for row in found if row["group"] == group and row["id"] not in elsewhere]
         assert [row[0] for row in rows] == [row["id"] for row in expected]
         for row, ablation in zip(rows, expected, strict=True):
             assert row[1] == ", ".join(ablation["write_ups"])
@@ -290,21 +319,24 @@ def check_sums(rows: Rows, copy: "Copy") -> None:
 
 
 CHECKS: dict[str, Callable[[Rows, "Copy"], None]] = {
-    "networks": check_networks,
-    "models": check_models,
-    "gradients": check_gradients,
-    "engines": check_engines,
-    "results": check_results,
-    "published": check_published,
-    "write-ups": check_write_ups,
-    "numbers": check_numbers,
-    "comparisons": check_comparisons,
-    "claims": check_claims,
-    "errors": check_ablations("errors"),
-    "warnings": check_ablations("warnings"),
-    "performance": check_performance,
-    "cold": check_cold,
-    "sums": check_sums,
+    "paper write-ups": check_write_ups,
+    "paper claims": check_verdicts,
+    "paper numbers": check_numbers,
+    "paper comparisons": check_comparisons,
+    "paper errors": check_ablations("errors", "code"),
+    "supplement claims": check_claims,
+    "supplement runs": check_runs,
+    "supplement errors-in-text": check_ablations("errors", "text"),
+    "supplement warnings": check_ablations("warnings"),
+    "supplement networks": check_networks,
+    "supplement models": check_models,
+    "supplement results": check_results,
+    "supplement published": check_published,
+    "supplement gradients": check_gradients,
+    "supplement engines": check_engines,
+    "supplement performance": check_performance,
+    "supplement cold": check_cold,
+    "supplement sums": check_sums,
 }
 
 
@@ -318,7 +350,7 @@ def test_every_number_of_a_table_is_the_one_in_its_file(label: str, tables: Tabl
     CHECKS[label](tables[label], copy)
 
 
-@pytest.mark.parametrize("label", [label for label in CHECKS if label not in ("write-ups", "sums")])
+@pytest.mark.parametrize("label", [label for label in CHECKS if not label.endswith(("write-ups", "sums"))])
 def test_a_number_that_was_not_measured_is_found(label: str, tables: Tables, copy: "Copy") -> None:
     rows = [list(row) for row in tables[label]]
     place, cell = next(
@@ -329,14 +361,14 @@ def test_a_number_that_was_not_measured_is_found(label: str, tables: Tables, cop
         CHECKS[label](rows, copy)
 
 
-def test_the_sentences_have_the_numbers_of_the_files(markdown: str, copy: "Copy") -> None:
-    abstract = " ".join(markdown.partition("::: abstract")[2].partition(":::")[0].split())
+def test_the_sentences_have_the_numbers_of_the_files(markdown: dict[str, str], copy: "Copy") -> None:
     metrics = copy.read(f"metrics/{copy.shown_model}.json")
-    reached = re.findall(r"([\d.]+)% of (the training|images held|the test)", abstract)
+    reached = re.findall(r"([\d.]+)% of (the training|images held|the test)", markdown["supplement"])
     parts = {"the training": "train", "images held": "held_out", "the test": "test"}
     assert [parts[words] for _, words in reached] == [part for part in parts.values() if metrics[part]]
     for shown, words in reached:
         assert agrees(shown, 100 * metrics[parts[words]]["accuracy"])
+    abstract = " ".join(markdown["paper"].partition("::: abstract")[2].partition(":::")[0].split())
     verdicts = Counter(claim["verdict"] for claim in copy.read("metrics/reproductions.json")["claims"])
     said = ", ".join(f"{count} {verdict.removeprefix('claimed ')}" for verdict, count in verdicts.items())
     found = re.search(r"Of (\d+) claims we find (.+?)\. What", abstract)
@@ -345,10 +377,53 @@ def test_the_sentences_have_the_numbers_of_the_files(markdown: str, copy: "Copy"
     assert found[2].replace(" and ", ", ") == said
 
 
-def test_no_measured_number_is_typed_in_the_text() -> None:
-    text = (ROOT / "paper/paper.md").read_text(encoding="utf-8")
-    typed = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
-    assert set(re.findall(r"\d+\.\d+|\d+(?= ?%)", typed)) == {"3.11", "95", "97.5"}
+def test_the_gradients_are_within_the_bounds_that_the_paper_names(markdown: dict[str, str], copy: "Copy") -> None:
+    gradients = copy.read("benchmarks/gradients.json")["gradients"]
+    found = re.search(
+        r"In (\d+) comparisons.*?(\$10.*?\$|0), and .*?less than (\$10.*?\$|0), in float64", markdown["paper"]
+    )
+    assert found
+    assert int(found[1]) == len(gradients)
+    differences = max(row["errors"]["central differences"] for row in gradients)
+    others = max(
+        error or 0 for row in gradients for name, error in row["errors"].items() if name != "central differences"
+    )
+    for bound, largest in ((found[2], differences), (found[3], others)):
+        assert largest <= float(tex(bound)) <= 10 * largest
+
+
+def test_the_cost_is_that_of_the_benchmark(markdown: dict[str, str], copy: "Copy") -> None:
+    section = markdown["paper"].partition("# Cost {")[2].partition("\n#")[0]
+    shown = re.findall(r"^- (.+): (\S+) (.+), in ([\d,]+) MB", section, re.MULTILINE)
+    works = {work["work"]: work for work in copy.read("benchmarks/results.json")["works"]}
+    assert shown
+    for name, time, unit, memory in shown:
+        work = works[name]
+        ours = work["contestants"]["ours"]
+        assert (float(time), unit, int(memory.replace(",", ""))) == (ours["time"], work["unit"], ours["peak_megabytes"])
+    assert f"On {copy.read('benchmarks/results.json')['machine']['cores']} cores" in section
+
+
+def test_the_ladder_is_a_section_as_soon_as_a_rung_has_been_run(substitute: "Copy", tmp_path: Path) -> None:
+    assert printed(substitute, "ladder_section()").strip() == ""
+    climbed = substitute.again(tmp_path / "climbed")
+    row = {
+        "dataset": "MNIST", "images": {"train": 60000, "test": 10000}, "parameters": 7960, "multiply_adds": 7940,
+        "mean": 0.8712, "spread": 0.0123, "interval": [0.8645, 0.8776], "seeds": 3, "wrong": 1288.3,
+        "seconds": 31.4, "revision": "abc", "machine": "a machine",
+    }  # fmt: skip
+    climbed.write("ladder/results.json", json.dumps({"rungs": {"write-up": row}, "digits": []}))
+    section = printed(climbed, "ladder_section()")
+    assert section.startswith("# The ladder {#sec:ladder}")
+    assert "a machine" in section
+    (line,) = [line for line in section.splitlines() if line.startswith("| 1 |")]
+    assert read(line)[2:] == ["87.12 ± 1.23", "86.45 to 87.76", "1288.3", "7,940", "3", "31.4"]
+
+
+def test_no_measured_number_is_typed_in_a_text() -> None:
+    for path in (ROOT / "paper").glob("*.md"):
+        typed = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        assert set(re.findall(r"\d+\.\d+|\d+(?= ?%)", typed)) <= {"3.11"}, path
 
 
 def test_a_number_in_the_metrics_is_the_one_in_the_paper(substitute: "Copy", tmp_path: Path) -> None:

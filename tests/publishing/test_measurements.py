@@ -69,7 +69,7 @@ def run_project(project: Path, write_parameters: Write) -> Path:
         "metrics/reproductions.json",
         "metrics/ablations.json",
         "figures/ablations.svg",
-        "paper/chainrule.pdf",
+        "paper/reproduction.pdf",
     ):
         write(name, name)
     write_lock(project)
@@ -178,14 +178,16 @@ def test_images_of_another_run_are_named(run_project: Path, write_parameters: Wr
 
 @pytest.mark.usefixtures("run_project")
 def test_a_paper_of_another_run_is_told_from_that_of_this_one() -> None:
-    assert measurements.is_of_this_run(measurements.PAPER)
-    write("paper/chainrule.pdf", "another")
-    assert not measurements.is_of_this_run(measurements.PAPER)
-    write("paper/chainrule.pdf", "paper/chainrule.pdf")
+    paper = Path("paper/reproduction.pdf")
+    assert paper in measurements.PAPERS
+    assert measurements.is_of_this_run(paper)
+    write(paper.as_posix(), "another")
+    assert not measurements.is_of_this_run(paper)
+    write(paper.as_posix(), paper.as_posix())
     write("metrics/history/first.csv", "another")
-    assert not measurements.is_of_this_run(measurements.PAPER)
-    measurements.PAPER.unlink()
-    assert not measurements.is_of_this_run(measurements.PAPER)
+    assert not measurements.is_of_this_run(paper)
+    paper.unlink()
+    assert not measurements.is_of_this_run(paper)
 
 
 @pytest.mark.usefixtures("run_project")

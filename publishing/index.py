@@ -1,0 +1,109 @@
+"""The index of the lecture notes: marks in the text, and the table of the symbols.
+
+A mark is a call of `index` or `symbol` of paper/template.typ, which knows the pages. A term is marked where it stands
+first under a heading, a symbol where it stands first in the pages that docs/derivations/notation.md names.
+"""
+
+import re
+from pathlib import Path
+
+from pydantic import BaseModel, RootModel
+
+from publishing.blocks import ROOT
+from publishing.markup import table
+from stages.shared import schema
+
+TERMS = ROOT / "paper/index.yaml"
+NOTATION = Path("docs/derivations/notation.md")
+# Formulas, code, citations, targets of links, attributes, headings, tables and the lines around divisions.
+PASSED = r"\$\$(?s:.*?)\$\$|\$[^$]*\$|`[^`]*`|@eq:[\w-]+|\[@[^\]]*\]|\]\([^)]*\)|^(?:#|\||:::)[^\n]*$"
+STYLED = r"(?<!\\mathsf )(?<!\\math[bs][bf]\{)(?<!\\mathcal\{)"  # a letter of another alphabet is another
+
+
+class Term(BaseModel):
+    """What a term of the index looks like in the text, and the derivations that it is looked for in, or all."""
+
+    match: str = ""
+    pages: list[str] = []
+
+
+class Terms(RootModel[dict[str, Term | None]]):
+    """All of paper/index.yaml."""
+
+
+class Symbol(BaseModel):
+    """Letters with their meaning, and the derivations that have them, or all."""
+
+    letters: str
+    meaning: str
+    pages: list[str]
+
+    def is_in(self, formula: str) -> bool:
+        """Return whether a formula has the first of the letters."""
+        letter = re.escape(self.letters.split("$")[1].partition("^")[0].partition("_")[0].strip())
+        return re.search(rf"{STYLED}(?<![A-Za-z\\]){letter}(?![A-Za-z])", formula) is not None
+
+
+def symbols() -> list[Symbol]:
+    """Return the letters of the table “One letter, one meaning” of the page on notation."""
+    text = (ROOT / NOTATION).read_text(encoding="utf-8").partition("| Letter | Meaning | Pages |\n")[2]
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.partition("\n\n")[0].splitlines()[1:]]
+    return [
+        Symbol(letters=letters.strip(), meaning=meaning.strip(), pages=[] if "all" in pages else names(pages))
+        for letters, meaning, pages in rows
+    ]
+
+
+def names(pages: str) -> list[str]:
+    """Return the names of the files of pages that are named in words."""
+    return [page.strip().replace(" ", "_") for page in pages.split(",")]
+
+
+class Marks:
+    """Marks chapters, one after the other in the order of the book."""
+
+    def __init__(self) -> None:
+        terms = schema.validate(Terms, schema.read(TERMS)).root
+        self._terms = {name: terms[name] or Term() for name in sorted(terms, key=len, reverse=True)}
+        self._waiting = dict(enumerate(symbols()))
+
+    def set(self, name: str, text: str) -> str:
+        """Return the text of a chapter, which has no fences, with its marks."""
+        terms = [term for term, of in self._terms.items() if not of.pages or name in of.pages]
+        seen: set[str] = set()
+
+        def mark(match: re.Match[str]) -> str:
+            if match.lastindex is None:
+                if match[0].startswith("#"):
+                    seen.clear()
+                return self._symbols(name, match[0]) + match[0]
+            term = terms[match.lastindex - 1]
+            if term in seen:
+                return match[0]
+            seen.add(term)
+            return f'{match[0]}`#index("{term}");`{{=typst}}'
+
+        patterns = "|".join(rf"\b({self._terms[term].match or re.escape(term) + 's?'})\b" for term in terms)
+        return re.sub(f"{PASSED}|{patterns}", mark, text, flags=re.MULTILINE | re.IGNORECASE)
+
+    def _symbols(self, name: str, formula: str) -> str:
+        """Return marks for the symbols that are waited for and stand in a formula of the text."""
+        if not formula.startswith("$") or formula.startswith("$$"):
+            return ""
+        found = [
+            number
+            for number, symbol in self._waiting.items()
+            if (not symbol.pages or name in symbol.pages) and symbol.is_in(formula)
+        ]
+        for number in found:
+            del self._waiting[number]
+        return "".join(f'`#symbol("{number}");`{{=typst}}' for number in found)
+
+
+def symbols_table() -> str:
+    """Return the table of the symbols, with the page that has each first."""
+    rows = [
+        [symbol.letters, symbol.meaning, f'`#symbol-page("{number}");`{{=typst}}']
+        for number, symbol in enumerate(symbols())
+    ]
+    return table(["Symbol", "Meaning", "Page"], rows, "-" * 22, "-" * 66, "-" * 11 + ":")
