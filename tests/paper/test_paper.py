@@ -354,10 +354,8 @@ def test_the_site_links_to_the_papers_or_says_which_command_makes_them(
     state: str, shown: str, real: "Copy", tmp_path: Path
 ) -> None:
     copy = real.again(tmp_path / "copy")
-    of_the_site = (
-        f"publishing/{name}.py" for name in ("charts", "glance", "home", "ladder_chart", "networks", "results")
-    )
-    for name in ("docs/index.md", *of_the_site):
+    of_the_site = ("charts", "glance", "home", "ladder_chart", "networks", "results")
+    for name in ("docs/index.md", *(f"publishing/{module}.py" for module in of_the_site)):
         copy.write(name, (ROOT / name).read_text(encoding="utf-8"))
     if state != "none":
         for name in NAMES:
