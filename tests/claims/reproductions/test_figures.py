@@ -9,14 +9,14 @@ from matplotlib.figure import Figure, SubFigure
 
 from stages.claims.reproductions.figures import draw_claims, draw_curves, draw_dip, draw_dots
 from stages.claims.reproductions.runs import END
-from stages.claims.reproductions.verdicts import Number
+from stages.claims.verdicts import Quantity
 from stages.nn.schedules import Steps
 from stages.shared.figures import BLUE, VERMILION
 
 ROWS = [
-    ("A1", Number("accuracy", [0.8, 0.82], "share", 0.9, 0.005)),
-    ("A2", Number("cost", [0.2, 0.3], "", 0.25, 0.05)),
-    ("A3", Number("accuracy at 9", [0.5, 0.6, 0.7], "share", 0.6, 0.0005)),
+    ("A1", Quantity("accuracy", [0.8, 0.82], "share", (0.88, np.inf), 0.9, 0.005), "does not hold"),
+    ("A2", Quantity("cost", [0.2, 0.3], "", (0.2, 0.3), 0.25, 0.05), "holds"),
+    ("A3", Quantity("accuracy at 9", [0.5, 0.6, 0.7], "share", None, 0.6, 0.0005, why="chance"), "open"),
 ]
 
 
@@ -53,18 +53,24 @@ def test_runs_are_drawn_relative_to_the_claim_each_unit_on_its_own_axis() -> Non
     assert [label.get_text() for label in plain.get_yticklabels()] == ["A2  cost"]
 
 
-def test_a_row_has_interval_claim_rounding_and_verdict() -> None:
+def test_a_row_has_interval_claim_margin_and_verdict() -> None:
     figure = panel()
-    draw_claims(figure, ROWS[1:2])
-    (axes,) = figure.axes
-    bar, _, claim = axes.lines[:3]
+    draw_claims(figure, ROWS)
+    shares, axes = figure.axes
+    _, bar, claim = axes.lines[:3]
     assert np.asarray(bar.get_xdata()) == pytest.approx(np.subtract(ROWS[1][1].interval, 0.25))
     assert same_color(claim.get_color(), VERMILION)
     assert np.asarray(claim.get_xdata()).tolist() == [0]
-    (rounding,) = axes.collections
-    x = rounding.get_paths()[0].vertices
-    assert (np.min(np.asarray(x)[:, 0]), np.max(np.asarray(x)[:, 0])) == pytest.approx((-0.05, 0.05))
-    assert axes.texts[0].get_text() == "0.2500 (0.2000 to 0.3000)\nconsistent"
+    (margin,) = axes.collections
+    assert ends(margin) == pytest.approx((-0.05, 0.05))
+    assert [ends(margin) for margin in shares.collections] == [pytest.approx((-2, 2))]  # the third has none
+    assert [text.get_text() for text in axes.texts] == ["0.2500 (0.2000 to 0.3000)\nholds"]
+    assert [text.get_text().split("\n")[1] for text in shares.texts] == ["does not hold", "open"]
+
+
+def ends(margin: Any) -> tuple[float, float]:
+    x = np.asarray(margin.get_paths()[0].vertices)[:, 0]
+    return float(x.min()), float(x.max())
 
 
 def test_experiments_stand_side_by_side_and_those_missing_leave_a_gap() -> None:
