@@ -22,7 +22,7 @@ def test_a_class_has_its_decorators_and_a_method_no_indentation() -> None:
 
 
 def test_a_table_of_a_file_is_found_with_a_type_or_without() -> None:
-    assert source("stages/claims/reproductions/verdicts.py", "CONSISTENT") == 'CONSISTENT = "consistent"\n'
+    assert source("stages/claims/verdicts.py", "HOLDS") == 'HOLDS = "holds"\n'
     assert source("stages/nn/schedules.py", "SCHEDULES").startswith("SCHEDULES: dict[str, type[Schedule]] = {")
 
 
