@@ -117,7 +117,7 @@ def claims() -> str:
         parts += [_claim(claim, answers) for claim in own if claim.kind != "ablation"]
         warnings = [f"[{claim.id}](#{_anchor(claim)})" for claim in own if claim.kind == "ablation"]
         if warnings:
-            parts.append(f"What it rightly warns of is [below](#warnings): {', '.join(warnings)}.")
+            parts.append(f"What it warns of is [below](#warnings): {', '.join(warnings)}.")
     return "\n\n".join(parts)
 
 

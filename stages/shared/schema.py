@@ -132,7 +132,7 @@ class Seeds(Section):
     """The runs that the claims are tested with: their first seed, the next ones following, and how many."""
 
     first: Seed = Field(description="seed of the first run of each experiment; the next run has the next seed")
-    costly: Annotated[int, Field(ge=2)] = Field(description="runs of networks with 128 units on full batches")
+    costly: Annotated[int, Field(ge=2)] = Field(description="runs by W3's recipe with 128 units, and by scale and rate")
     usual: Annotated[int, Field(ge=2)] = Field(description="runs of the others")
     many: Annotated[int, Field(ge=2)] = Field(description="runs of the network of W1, W2 and W3")
 

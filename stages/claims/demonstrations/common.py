@@ -48,7 +48,7 @@ class Lengths:
     overflow: int = 400
     draws: int = 20
     seeds: int = 6
-    columns_of_seeds: int = 5_000
+    columns_of_seeds: int = 4_000
 
 
 @dataclass

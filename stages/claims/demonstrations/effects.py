@@ -41,7 +41,7 @@ def tanh_derivative(Z: Array) -> Array:
     return 1 - np.tanh(Z) ** 2
 
 
-W3 = Program(RIGHT, lambda rng: as_printed.uniform(LAYER_SIZES, rng, np.float32), RATE, 200)
+W3 = Program(RIGHT, lambda rng: as_printed.uniform(LAYER_SIZES, rng, np.float32), RATE, 150)
 W4 = Program(
     replace(RIGHT, activation=np.tanh, activation_derivative=tanh_derivative),
     lambda rng: as_printed.normal([784, 16, 16, 10], 0.1, rng, np.float32),

@@ -16,6 +16,7 @@ from stages.nn.arrays import Array, Labels
 from stages.nn.cross_entropy import cross_entropy, cross_entropy_and_gradient
 from stages.nn.layer import Start
 from stages.nn.network import Network
+from stages.nn.optimizers import Optimizer
 from stages.nn.parts import BLOCK
 from stages.shared import models, splits
 from stages.shared.mnist import FORM
@@ -25,7 +26,6 @@ Measured = dict[str, tuple[float, float]]
 
 # What runs abreast do not do.
 PLAIN: Row = {
-    "optimizer": {"name": "gradient-descent"},
     "label_smoothing": 0.0,
     "clip_norm": None,
     "weight_decay": 0.0,
@@ -39,7 +39,7 @@ WIDE = 17  # units that make a product fast enough by themselves
 
 
 def can_be_abreast(row: Row) -> bool:
-    """Return whether a row as in params.yaml is a narrow perceptron, and asks for nothing but full-batch descent."""
+    """Return whether a row as in params.yaml is a narrow perceptron, and asks for full batches and nothing else."""
     first, *others = row["layers"]
     is_narrow = first["name"] == "affine" and first.get("units", WIDE) < WIDE
     return row | PLAIN == row and is_narrow and {layer["name"] for layer in others} <= LAYERS
@@ -60,13 +60,22 @@ class Abreast:
     Parameters
     ----------
     networks : sequence of Network
-        Their first layers are affine; they get what is learned at the end of `descend`.
+        Their first layers are affine; `give` gives them what these have learned.
+    optimizer : Optimizer
+        Turns gradients into steps.
     """
 
-    def __init__(self, networks: Sequence[Network]) -> None:
-        self.networks = networks
+    def __init__(self, networks: Sequence[Network], optimizer: Optimizer) -> None:
+        self.networks, self.optimizer, self.update = networks, optimizer, 0
         first = [network.layers[0].parameters for network in networks]
         self.W, self.b = (np.concatenate([parameters[name] for parameters in first]) for name in ("W", "b"))
+        self._others = [
+            (layer.parameters[name], layer.gradients[name])
+            for network in networks
+            for layer in network.layers[1:]
+            for name in layer.parameters
+        ]
+        self._states = [optimizer.start(theta) for theta in (self.W, self.b, *(theta for theta, _ in self._others))]
 
     def logits(self, X: Array) -> Iterator[Array]:
         """Yield those of one network after the other, for X of shape (features, m); each owns what it yields."""
@@ -99,12 +108,9 @@ class Abreast:
             stacked = np.concatenate(dZs)
             dW += stacked @ X_block.T
             db += stacked.sum(axis=1, keepdims=True)
-        self.W -= rate * dW
-        self.b -= rate * db
-        for network in self.networks:
-            for layer in network.layers[1:]:
-                for name, gradient in layer.gradients.items():
-                    layer.parameters[name] -= rate * gradient
+        self.update += 1
+        for (theta, gradient), state in zip([(self.W, dW), (self.b, db), *self._others], self._states, strict=True):
+            self.optimizer.step(theta, gradient, state, rate, self.update)
         return [float(share) for share in correct / counts]
 
     def give(self) -> None:
@@ -127,6 +133,7 @@ class Abreast:
         return list(zip((losses / counts).tolist(), (correct / counts).tolist(), strict=True))
 
 
+@np.errstate(all="ignore")
 def train_abreast(experiment: Experiment, seeds: Sequence[int]) -> list[Run]:
     """Return the runs of an experiment with several seeds, each as `train` makes it, up to rounding.
 
@@ -144,7 +151,7 @@ def train_abreast(experiment: Experiment, seeds: Sequence[int]) -> list[Run]:
         split_rng, rng = (np.random.default_rng(child) for child in np.random.SeedSequence(row.seed).spawn(2))
         held_out[k, draw_held_out(split, len(y), split_rng)] = True
         networks.append(models.build_network(row, FORM, Start(rng)))
-    abreast = Abreast(networks)
+    abreast = Abreast(networks, rows[0].optimizer)
     traces: list[list[float]] = [[] for _ in rows]
     measured: list[dict[int, Measured]] = [{} for _ in rows]
 
@@ -167,5 +174,12 @@ def train_abreast(experiment: Experiment, seeds: Sequence[int]) -> list[Run]:
             measure(update)
     measure(END)
     abreast.give()
-    made = zip(rows, traces, measured, networks, strict=True)
-    return [Run(row, trace, of, network.kept, None) for row, trace, of, network in made]
+    return [
+        Run(row, trace, of, network.kept, None if is_finite(network) else updates)
+        for row, trace, of, network in zip(rows, traces, measured, networks, strict=True)
+    ]
+
+
+def is_finite(network: Network) -> bool:
+    """Return whether all that a network has learned are finite numbers."""
+    return all(np.isfinite(theta).all() for theta in network.kept.values())

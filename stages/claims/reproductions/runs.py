@@ -122,10 +122,10 @@ def experiments(rows: Mapping[str, Model]) -> dict[str, Experiment]:
     found = {
         "w3": Experiment(w3, "many", [*range(PASSES + 1), 20, 50, 100, 150, 200, 500, 750]),
         "full 128": Experiment(full | HIDDEN["128"], "costly"),
-        "w5": Experiment(w5, "costly", [*range(PASSES + 1), 20, 50, 100]),
+        "w5": Experiment(w5, marks=[*range(PASSES + 1), 20, 50, 100]),
         "w4": Experiment(w4, marks=[0, 70, 140]),
-        "full 10-10": Experiment(full | HIDDEN["10-10"], "costly"),
-        **{f"full {name}": Experiment(full | change, "costly") for name, change in FULL_OPTIMIZERS.items()},
+        "full 10-10": Experiment(full | HIDDEN["10-10"]),
+        **{f"full {name}": Experiment(full | change) for name, change in FULL_OPTIMIZERS.items()},
         "w5 mini-batches": Experiment(w5 | BATCHES, marks=range(PASSES + 1)),
         "w3 mini-batches": Experiment(w3 | BATCHES, marks=range(PASSES + 1)),
         **{f"mini {name}": Experiment(mini | change) for name, change in (HIDDEN | MINI_OPTIMIZERS).items()},

@@ -39,7 +39,7 @@ def short(name: str) -> Experiment:
     return replace(EXPERIMENTS[name], row=row, marks=[0, 3, 6])
 
 
-@pytest.mark.parametrize("name", ["w3", "w4", "full 10-10"])
+@pytest.mark.parametrize("name", ["w3", "w4", "full 10-10", "full momentum", "full rmsprop", "full adam"])
 def test_a_run_abreast_of_others_is_that_run_up_to_rounding(name: str) -> None:
     experiment = short(name)
     assert can_be_abreast(experiment.row)
@@ -57,6 +57,12 @@ def test_a_run_abreast_of_others_is_that_run_up_to_rounding(name: str) -> None:
             np.testing.assert_allclose(run.parameters[key], theta, rtol=1e-3, atol=1e-5)
 
 
+def test_a_run_that_diverges_abreast_says_so() -> None:
+    wild = replace(short("w3"), row=short("w3").row | {"learning_rate": 1e30})
+    assert [run.diverged for run in train_abreast(wild, SEEDS)] == [6] * 3
+    assert [run.diverged for run in train_abreast(short("w3"), SEEDS)] == [None] * 3
+
+
 def test_runs_abreast_differ_as_their_seeds_do() -> None:
     first, other, _ = train_abreast(short("w3"), SEEDS)
     assert first.trace != other.trace
@@ -66,7 +72,6 @@ def test_runs_abreast_differ_as_their_seeds_do() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"optimizer": {"name": "momentum", "momentum": 0.9}},
         {"weight_decay": 0.1},
         {"label_smoothing": 0.1},
         {"clip_norm": 1.0},
@@ -90,6 +95,9 @@ def test_narrow_networks_in_full_batches_are_made_abreast() -> None:
         "w3",
         "w4",
         "full 10-10",
+        "full momentum",
+        "full rmsprop",
+        "full adam",
     }
 
 
@@ -100,4 +108,4 @@ def test_every_seed_is_in_one_job() -> None:
     assert [seed for chosen in by_name["w3"] for seed in chosen] == list(range(100, 119))
     assert by_name["w4"] == [[100, 101, 102]]
     assert by_name["mini 10"] == [[100], [101], [102]]
-    assert by_name["w5"] == [[100], [101]]
+    assert by_name["full 128"] == [[100], [101]]
