@@ -5,6 +5,8 @@ import pytest
 
 from stages.claims.verdicts import Quantity, Shown, Subject, Verdict, correct, holm, judge, overall, summary
 
+Measured = dict[str, list[Quantity | Shown]]
+
 INF = math.inf
 # Two-sided 95 % points of Student's t, as tables have them, by degrees of freedom.
 T = {1: 12.706, 2: 4.303, 4: 2.776, 19: 2.093}
@@ -122,7 +124,7 @@ def by_hand(s: float) -> float:
 
 
 def test_all_tests_are_corrected_together_and_those_of_another_claim_count_once() -> None:
-    measured = {"A": [CLEAR, Quantity("beside", THREE)], "B": [Shown("shown", True), LESS, NOT], "C": []}
+    measured: Measured = {"A": [CLEAR, Quantity("beside", THREE)], "B": [Shown("shown", True), LESS, NOT], "C": []}
     assert [CLEAR.p, LESS.p, NOT.p] == pytest.approx([by_hand(0.1), by_hand(0.3), by_hand(2)])
     assert by_hand(0.3) < 0.05 < 2 * by_hand(0.3)
     assert correct(measured) == pytest.approx(
@@ -145,7 +147,7 @@ def test_all_tests_are_corrected_together_and_those_of_another_claim_count_once(
 
 
 def test_a_claim_with_parts_of_its_own_takes_those_of_others_in() -> None:
-    measured = {"A": [CLEAR], "B": [gain(-0.9, -1, -1.1)], "C": [Shown("open", None, "so it is")]}
+    measured: Measured = {"A": [CLEAR], "B": [gain(-0.9, -1, -1.1)], "C": [Shown("open", None, "so it is")]}
     found = judge(measured, {"A": ["B", "C"]})
     assert [(part.part, part.verdict, part.why) for part in found["A"].parts] == [
         ("clear", HOLDS, ""),

@@ -33,9 +33,8 @@ def test_weights_explode_that_become_ten_times_as_large(setup: Setup, monkeypatc
         trial = Trial([(np.array([[-factor, 1.0]]), np.zeros((1, 1)))], [0.1], nan_share=0.5)
         fixed = collapse.Collapse(trial, trial, trial, pixels_not_divided(setup))
         monkeypatch.setattr(collapse, "collapse", lambda *_, of=fixed, **__: of)
-        start = [(np.array([[1.0, -0.5]]), np.zeros((1, 1)))]
         one = Setup(setup.X_part, setup.y_part, setup.lengths)
-        one.start = start
+        one.start = [(np.array([[1.0, -0.5]]), np.zeros((1, 1)))]
         assert pixels_not_divided(one).parts["the weights explode"] is explode
         monkeypatch.undo()
 

@@ -4,6 +4,7 @@ import pytest
 from stages.claims import as_printed
 from stages.claims.demonstrations.common import RIGHT, Setup
 from stages.claims.demonstrations.full_batch import spread_of_gradients
+from stages.nn.arrays import Array
 
 
 def test_gradients_of_random_batches_spread_as_one_over_the_root_of_their_size(setup: Setup) -> None:
@@ -14,10 +15,10 @@ def test_gradients_of_random_batches_spread_as_one_over_the_root_of_their_size(s
 
 
 def test_the_deviation_is_the_root_mean_square_over_the_draws(setup: Setup) -> None:
-    def gradient(k: int) -> list[float]:
+    def gradient(k: int) -> Array:
         X, y = setup.X_part[:, k : k + 1], setup.y_part[k : k + 1]
         pairs = as_printed.backward(setup.start, *as_printed.forward(setup.start, X, RIGHT), y, RIGHT)
-        return np.concatenate([array.ravel() for pair in pairs for array in pair]).tolist()
+        return np.concatenate([array.ravel() for pair in pairs for array in pair])
 
     of_each = np.array([gradient(k) for k in range(len(setup.y_part))])
     whole = of_each.mean(axis=0)

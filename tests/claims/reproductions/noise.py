@@ -16,7 +16,7 @@ def write_split(split: str, parts: dict[str, int]) -> None:
     rng, start = np.random.default_rng(0), 0
     for part, count in parts.items():
         X = rng.random((count, 784), np.float32)
-        X[:, 0] = np.arange(start, start + count) / 256
+        X[:, 0] = np.arange(start, start + count) / 4096
         np.save(folder / f"X_{part}.npy", X.T)
         np.save(folder / f"y_{part}.npy", (np.arange(start, start + count) % 10).astype(np.uint8))
         start += count

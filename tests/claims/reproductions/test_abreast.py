@@ -51,7 +51,8 @@ def test_a_run_abreast_of_others_is_that_run_up_to_rounding(name: str) -> None:
         for epoch, parts in alone.measured.items():
             assert run.measured[epoch].keys() == parts.keys()
             for part, (loss, accuracy) in parts.items():
-                assert run.measured[epoch][part] == (pytest.approx(loss, rel=1e-5), pytest.approx(accuracy, abs=0.01))
+                assert run.measured[epoch][part][0] == pytest.approx(loss, rel=1e-5)
+                assert run.measured[epoch][part][1] == pytest.approx(accuracy, abs=0.01)
         assert run.parameters.keys() == alone.parameters.keys()
         for key, theta in alone.parameters.items():
             np.testing.assert_allclose(run.parameters[key], theta, rtol=1e-3, atol=1e-5)
