@@ -192,6 +192,14 @@ def test_the_tables_say_the_same(content: Any, folder: Path) -> None:
     found = [
         [row["id"], *(row[key] or None for key in keys), float(row["mean"]) if row["mean"] else None] for row in rows
     ]
+    limits = [
+        [number.get("region", [None] * 2), number.get("interval", [None] * 2), number.get("p"), number.get("corrected")]
+        for claim in content["claims"]
+        for number in claim["measured"] or [claim]
+    ]
+    columns = ("from", "to", "low", "high", "p", "corrected")
+    told = [[float(row[column]) if row[column] else None for column in columns] for row in rows]
+    assert told == [[*region, *interval, *chance] for region, interval, *chance in limits]
     assert found == expected
     lines = (folder / "metrics/reproductions.md").read_text().splitlines()
     cells = [re.split(r"(?<!\\) \| ", line.strip("| ")) for line in lines if line.startswith("| W")]

@@ -13,7 +13,9 @@ from stages.claims.reproductions.answers import Evidence, answer, largest_fall, 
 from stages.claims.reproductions.runs import (
     END,
     GRID_EPOCHS,
+    HIDDEN,
     IMAGES,
+    MINI_OPTIMIZERS,
     NETWORKS,
     OWN,
     RATES,
@@ -29,7 +31,7 @@ from stages.claims.reproductions.runs import (
     images_of,
     train,
 )
-from stages.claims.reproductions.words import recipe
+from stages.claims.reproductions.words import CHANGES, recipe
 from stages.claims.verdicts import Quantity, Shown, Verdict, judge
 from stages.nn.initializers import He, Uniform
 from stages.nn.layer import Start
@@ -170,6 +172,29 @@ def test_the_networks_are_those_of_params_yaml(name: str, experiment: str, updat
     reproduced = Model.model_validate(EXPERIMENTS[experiment].row)
     # a run of the claims has one BLAS thread, whatever its row says
     assert row == reproduced.model_copy(update={"updates": updates, "blas_threads": row.blas_threads})
+
+
+def test_scales_and_rates_are_those_that_they_are_named_after() -> None:
+    w5 = EXPERIMENTS["w5 mini-batches"].row | {"epochs": GRID_EPOCHS}
+    for scale in set(SCALES) - {0.01}:
+        assert EXPERIMENTS[f"scale {scale:g}"].row == w5 | {"initializer": {"name": "normal", "scale": scale}}
+    for rate in set(RATES) - {0.1}:
+        assert EXPERIMENTS[f"rate {rate:g}"].row == w5 | {"learning_rate": rate}
+
+
+def test_changes_are_what_is_said_of_them() -> None:
+    assert CHANGES.keys() == (HIDDEN.keys() - {"10"}) | MINI_OPTIMIZERS.keys()
+    for name, (base, what) in CHANGES.items():
+        row = EXPERIMENTS[f"mini {name}"].row
+        units = [str(layer["units"]) for layer in row["layers"] if "units" in layer]
+        if name in MINI_OPTIMIZERS:
+            assert (row["optimizer"]["name"], base, units) == (what.lower(), "10", ["10"])
+            assert EXPERIMENTS[f"full {name}"].row["optimizer"] == row["optimizer"]
+        elif len(units) == 1:
+            assert what == f"{units[0]} hidden units in place of {base}"
+        else:
+            assert units == [base, base]
+            assert what == f"a second hidden layer of {base} units"
 
 
 def test_a_network_that_is_not_in_params_yaml_is_named() -> None:

@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,12 +8,26 @@ from matplotlib.axes import Axes
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure, SubFigure
 
-from stages.claims.reproductions.figures import draw_claims, draw_curves, draw_dip, draw_dots
-from stages.claims.reproductions.runs import END
+from stages.claims.reproductions.figures import (
+    BATCHES,
+    HIDDEN,
+    LAYERS,
+    LINEAR,
+    OPTIMIZERS,
+    RECIPES,
+    draw_claims,
+    draw_curves,
+    draw_dip,
+    draw_dots,
+)
+from stages.claims.reproductions.runs import END, experiments
 from stages.claims.verdicts import Quantity
 from stages.nn.schedules import Steps
+from stages.shared import schema
 from stages.shared.figures import BLUE, VERMILION
+from stages.shared.parameters import Parameters
 
+EXPERIMENTS = experiments(Parameters.model_validate(schema.read(Path(__file__).parents[3] / "params.yaml")).models)
 ROWS = [
     ("A1", Quantity("accuracy", [0.8, 0.82], "share", (0.88, np.inf), 0.9, 0.005), "does not hold"),
     ("A2", Quantity("cost", [0.2, 0.3], "", (0.2, 0.3), 0.25, 0.05), "holds"),
@@ -39,6 +54,28 @@ def measured(accuracies: dict[str, dict[int, list[float]]]) -> Any:
 
 def dots(axes: Axes) -> list[list[float]]:
     return [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_marker() == "o"]
+
+
+def test_labels_are_what_the_experiments_are() -> None:
+    rows = {name: experiment.row for name, experiment in EXPERIMENTS.items()}
+    assert {name: label for name, (label, _) in BATCHES.items()} == {
+        name: f"mini-batches of {size}" if (size := rows[name]["batch_size"]) else "full batches" for name in BATCHES
+    }
+    for kind, (label, _) in RECIPES.items():
+        row = rows[f"{kind} 128"]
+        assert label.startswith("mini-batches" if row["batch_size"] else "full batches")
+        assert ("He's weights" in label) == (row["initializer"]["name"] == "he")
+    for name, label in (HIDDEN | LAYERS).items():
+        units = [str(layer["units"]) for layer in rows[f"mini {name}"]["layers"] if "units" in layer]
+        assert label == "-".join(units)
+    for name, label in OPTIMIZERS.items():
+        assert rows[f"mini {name}"]["optimizer"]["name"].endswith(label.lower())
+    layers = {label: [layer["name"] for layer in rows[name]["layers"]] for name, label in LINEAR.items()}
+    assert layers == {
+        "no hidden\nlayer": ["affine"],
+        "no\nactivation": ["affine", "affine"],
+        "ReLU": ["affine", "relu", "affine"],
+    }
 
 
 def test_runs_are_drawn_relative_to_the_claim_each_unit_on_its_own_axis() -> None:
