@@ -215,7 +215,7 @@ def batches_of_w3(claim: Row, evidence: Evidence) -> Answer:
     """Compare full batches with mini-batches after as many passes over the images (W3.9)."""
     full, mini = "w3", "w3 mini-batches"
     size = evidence.runs[mini][0].row.batch_size
-    what = f"mini-batches of {size}, {PASSES} passes each"
+    what = f"W3's network, mini-batches of {size}, {PASSES} passes each"
     gain = evidence.gain(what, mini, full, PASSES, region=above(claim))
     passes, last = evidence.runs[full][0].row.updates, float(np.mean(evidence.accuracies(full)))
     reached = [epoch for epoch in range(PASSES + 1) if np.mean(evidence.accuracies(mini, epoch)) >= last]
@@ -233,7 +233,7 @@ def batches_of_w5(claim: Row, evidence: Evidence) -> Answer:
     full, mini = "w5", "w5 mini-batches"
     passes, size = evidence.runs[full][0].row.updates, evidence.runs[mini][0].row.batch_size
     falls = {name: [largest_fall(run.trace)[1] for run in evidence.runs[name]] for name in (full, mini)}
-    what = f"mini-batches of {size}, {PASSES} passes"
+    what = f"W5's network, mini-batches of {size}, {PASSES} passes"
     faster = evidence.gain(f"{what} each", mini, full, PASSES, region=above(claim), part="faster, after as many passes")
     better = evidence.gain(
         f"{what} against {passes}", mini, full, region=above(claim), part=f"there, against full batches after {passes}"
