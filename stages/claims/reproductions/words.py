@@ -54,8 +54,8 @@ def sentence(number: Quantity) -> str:
     claim = f"Claimed is {number.claimed * scale:.{decimals}f}{sign}"
     if number.region:
         margin = scale * (number.claimed - number.region[0])
-        claim += f", with a margin of {margin:.1f} points" if number.unit == "share" else f", with one of {margin:.4f}"
-        is_reached = math.isinf(number.region[1])
+        claim += f", with a margin of {f'{margin:.1f} points' if number.unit == 'share' else f'{margin:.4f}'}"
+        is_reached = math.isinf(number.region[1]) and not number.why
         claim += ": measured is better" if is_reached and number.interval[0] > number.claimed + number.rounding else ""
     return (
         f"Over {len(number.values)} seeds the {number.quantity} is {spread(number.values, number.unit)}; "

@@ -375,6 +375,7 @@ def test_a_claimed_number_gets_a_verdict_and_the_other_parts_are_told(
 
 
 def test_a_number_is_not_tested_on_fewer_images() -> None:
+    assert "better" not in answer(CLAIMS["W2.1"], evidence(runs("w3", 0.95, 0.96, 0.97))).finding
     found = judged("W2.1", evidence(runs("w3", 0.849, 0.85, 0.851)))
     assert [(part.verdict, part.why) for part in found.parts] == [(OPEN, "the claim is about other images than these")]
 
@@ -403,7 +404,7 @@ def test_the_cost_of_w4_is_a_tenth_of_the_cross_entropy_and_its_accuracy_is_chan
     assert (cost.verdict(cost.p), accuracy.p) == (HOLDS if expected == IN_PART else FAILS, None)
     assert verdict("W4.1", given) == expected
     finding = answer(CLAIMS["W4.1"], given).finding
-    assert "Claimed is 0.230, with one of 0.0028." in finding
+    assert "Claimed is 0.230, with a margin of 0.0028." in finding
     assert "Claimed is 13.3 %." in finding
 
 
