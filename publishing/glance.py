@@ -87,10 +87,10 @@ def words() -> dict[str, Words]:
 
 
 def gains(quantities: Sequence[Quantity]) -> str:
-    """Return how many of the differences have the verdict consistent, and from where to where they go."""
+    """Return how many of the differences are as claimed, and from where to where they go."""
     compared = [of for of in quantities if of.verdict is not None]
     means = [100 * of.mean for of in compared]
-    kept = sum(of.verdict == "consistent" for of in compared)
+    kept = sum(of.verdict == "holds" for of in compared)
     return f"{kept} of {len(compared)} do, {min(means):+.1f} to {max(means):+.1f} points"
 
 

@@ -65,7 +65,7 @@ class Metrics(BaseModel):
 
 
 class Quantity(BaseModel):
-    """Something measured once for each seed, and the claim about it, if any."""
+    """Something measured once for each seed, what is claimed of it, if anything, and the verdicts."""
 
     quantity: str
     unit: str
@@ -75,16 +75,22 @@ class Quantity(BaseModel):
     mean: float
     sd: float
     interval: tuple[float, float]
+    region: tuple[float | None, float | None] | None = None
+    p: float | None
+    corrected: float | None
+    alone: str | None
     verdict: str | None
 
 
 class Answer(BaseModel):
-    """A claim with its verdict."""
+    """A claim with its verdict, which may be that of another claim with the same experiment."""
 
     id: str
     kind: str
+    same_as: str | None = None
     claim: str
     verdict: str
+    alone: str
     finding: str
     measured: list[Quantity]
 
@@ -97,15 +103,22 @@ class Reproductions(Read):
     notes: list[str]
     claims: list[Answer]
 
+    @property
+    def counted(self) -> list[Answer]:
+        """The claims, but for those whose experiment is that of another claim."""
+        return [claim for claim in self.claims if claim.same_as is None]
+
 
 class Ablation(BaseModel):
-    """An error, or a warning that is right, and what was measured with it and without."""
+    """An error and its effect, or a warning, and what was measured with it and without."""
 
     id: str
     group: str
     write_ups: list[str]
     what: str
     shown: bool
+    effect: str | None
+    gain: str
     finding: str
     with_it: dict[str, float | str] = Field(alias="with")
     without: dict[str, float | str]

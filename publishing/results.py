@@ -124,7 +124,8 @@ def glance() -> str:
         for claim in measurements.load_write_ups().claims
     ]
     counts = ", ".join(words.verdict_counts(answers.values()))
-    counted = f"Of {len(answers)} claims: {counts}.\n\n" if answers else ""
+    total = sum(answer.same_as is None for answer in answers.values())
+    counted = f"Of {total} claims: {counts}.\n\n" if answers else ""
     return counted + table(["", "Claimed", "Measured", "Verdict"], rows)
 
 
@@ -146,7 +147,7 @@ def claims() -> str:
         parts += [_claim(claim, answers) for claim in own if claim.kind != "ablation"]
         warnings = [f"[{claim.id}](#{_anchor(claim)})" for claim in own if claim.kind == "ablation"]
         if warnings:
-            parts.append(f"What it rightly warns of is [below](#warnings): {', '.join(warnings)}.")
+            parts.append(f"What it warns of is [below](#warnings): {', '.join(warnings)}.")
     return "\n\n".join(parts)
 
 
@@ -154,7 +155,8 @@ def _claim(claim: Claim, answers: Mapping[str, Answer]) -> str:
     answer = answers.get(claim.id)
     parts = [escaped(answer.finding) if answer else not_there(Reproductions)]
     if answer and answer.measured:
-        head = ["Quantity", "Claimed", "Mean", "Standard deviation", "95 % interval", "Seeds", "Verdict"]
+        head = ["Quantity", "Claimed", "Mean", "Standard deviation", "95 % interval of the mean", "Seeds"]
+        head += ["Holds if the mean is", "p", "Corrected", "Verdict"]
         rows = [_number(measured) for measured in answer.measured]
         columns = [column for column in zip(head, *rows, strict=True) if any(column[1:])]
         head, *rows = map(list, zip(*columns, strict=True))
@@ -167,11 +169,13 @@ def _number(measured: measurements.Quantity) -> list[str]:
         return f"{100 * value:{digits}}{words.PERCENT}" if measured.unit == "share" else f"{value:.4g}"
 
     low, high = map(shown, measured.interval)
-    # a number that is claimed, or has no verdict, is compared with one more run; a difference by its mean
-    of = "one more run" if measured.claimed is not None or measured.verdict is None else "the mean"
     claimed = shown(measured.claimed, ".4g") if measured.claimed is not None else ""
-    mean, sd, interval = shown(measured.mean), shown(measured.sd), f"{low} to {high} for {of}"
-    return [escaped(measured.quantity), claimed, mean, sd, interval, str(measured.seeds), measured.verdict or ""]
+    mean, sd, interval = shown(measured.mean), shown(measured.sd), f"{low} to {high}"
+    ends = measured.region or (None, None)
+    words_for = zip(("above", "below"), ends, strict=True)
+    limits = [f"{word} {shown(end, '.4g')}" for word, end in words_for if end is not None]
+    tested = [" and ".join(limits), *map(words.chance, (measured.p, measured.corrected)), words.verdict(measured)]
+    return [escaped(measured.quantity), claimed, mean, sd, interval, str(measured.seeds), *map(escaped, tested)]
 
 
 def errors(where: str) -> str:
@@ -184,8 +188,26 @@ def errors(where: str) -> str:
     )
 
 
+def effects() -> str:
+    """Return the table of what each error changes in the program of its write-up."""
+    if not Ablations.PATH.exists():
+        return not_there(Ablations)
+    rows = [
+        [
+            f"[{row.id}](#{row.id.lower()})",
+            words.listed(row.write_ups),
+            escaped(row.what),
+            row.effect,
+            escaped(row.gain),
+        ]
+        for row in Ablations.load().rows
+        if row.effect
+    ]
+    return table(["", "In", "Error", "Effect", "Accuracy with it, less without"], rows)
+
+
 def warnings() -> str:
-    """Return a fold for each thing that the write-ups rightly warn of."""
+    """Return a fold for each thing that the write-ups warn of."""
     answers, found = _answers(), _ablations()
     return "\n\n".join(
         _folded(claim, _verdict(claim, answers), _shown(claim, found, ["Heeded", "Not heeded"]))

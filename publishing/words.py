@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from publishing.measurements import Answer, Measured, Metrics, Spread
+from publishing.measurements import Answer, Measured, Metrics, Quantity, Spread
+from stages.claims.verdicts import FAILS, HOLDS, IN_PART, UNDECIDED
 from stages.shared.parameters import Model
 
+PLURAL = {HOLDS: "hold", IN_PART: "hold in part", FAILS: "do not hold", UNDECIDED: UNDECIDED}
 NO_BREAK = "\N{NO-BREAK SPACE}"
 PERCENT = f"{NO_BREAK}%"
 
@@ -46,5 +48,16 @@ def data(datasets: Iterable[str], notes: Iterable[str]) -> str:
 
 
 def verdict_counts(claims: Iterable[Answer]) -> list[str]:
-    """Return how many claims have each verdict, the most frequent one first."""
-    return [f"{count} {verdict}" for verdict, count in Counter(claim.verdict for claim in claims).most_common()]
+    """Return how many claims have each verdict, the most frequent one first; one experiment counts once."""
+    counted = Counter(claim.verdict for claim in claims if claim.same_as is None)
+    return [f"{count} {verdict if count == 1 else PLURAL[verdict]}" for verdict, count in counted.most_common()]
+
+
+def chance(p: float | None) -> str:
+    """Return a p for a table; nothing where nothing was tested."""
+    return "" if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
+
+
+def verdict(of: Quantity) -> str:
+    """Return the verdict on a quantity, and beside it the uncorrected one where it is another."""
+    return f"{of.verdict} (alone: {of.alone})" if of.alone != of.verdict else of.verdict or ""

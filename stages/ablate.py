@@ -1,4 +1,4 @@
-"""Run what the write-ups get wrong, and what they rightly warn of, with and without: `python -m stages.ablate`."""
+"""Run what the write-ups get wrong, and what they warn of, with and without: `python -m stages.ablate`."""
 
 import argparse
 from pathlib import Path

@@ -13,8 +13,8 @@ from stages.claims.reproductions.answers import Evidence, answer
 from stages.claims.reproductions.figures import draw_claims, draw_comparisons
 from stages.claims.reproductions.runs import IMAGES, NETWORKS, compare_speed, compared, experiments
 from stages.claims.reproductions.tables import READING, as_markdown, entry, write_csv
-from stages.claims.reproductions.verdicts import Number
 from stages.claims.reproductions.workers import run_all
+from stages.claims.verdicts import Quantity, correct, judge
 from stages.claims.write_ups import Row
 from stages.nn.parts import Team
 from stages.shared import parameters, ranks, splits
@@ -37,7 +37,7 @@ def load_ablations(ids: Sequence[str]) -> dict[str, Row]:
     """
     match read_json(ABLATIONS):
         case {"rows": list(rows)} if all(isinstance(row, dict) for row in rows):
-            found = {row.get("id"): row for row in rows if {"shown", "finding"} <= row.keys()}
+            found = {row.get("id"): row for row in rows if {"parts", "why", "finding"} <= row.keys()}
             if set(ids) <= found.keys():
                 return {name: found[name] for name in ids}
     raise UserError(f"{ABLATIONS}: not what the ablate stage writes; delete it and run `dvc repro`")
@@ -74,24 +74,29 @@ def reproduce(rows: Mapping[str, Model], seeds: Seeds, executor: Executor) -> No
         speed, on = compare_speed(times), {split: compared(split) for split in IMAGES}
         evidence = Evidence(run_all(tried, seeds, executor), on, ablations, load_drawn_digits(), speed)
         answers = {name: answer(claim, evidence) for name, claim in claims.items()}
-    entries = [entry(claims[name], answer) for name, answer in answers.items()]
+    measured = {name: answer.measured for name, answer in answers.items()}
+    corrected, verdicts = correct(measured), judge(measured, write_ups.rests_on())
+    entries = [
+        entry(claims[name], found, verdicts[name], {k: p for (claim, k), p in corrected.items() if claim == name})
+        for name, found in answers.items()
+    ]
     networks = {write_up: tried[name].row for write_up, name in NETWORKS.items()}
     head = {"dataset": dataset, "notes": notes, "reading": READING, "networks": networks}
     write_json(TARGET.with_suffix(".json"), {**head, "claims": entries})
     write_csv(TARGET.with_suffix(".csv"), entries)
     write_text(TARGET.with_suffix(".md"), as_markdown(dataset, notes, entries))
     numbers = [
-        (name, number)
-        for name, answer in answers.items()
-        for number in answer.measured
-        if isinstance(number, Number) and number.claimed is not None
+        (name, number, number.verdict(corrected.get((name, k))) or "")
+        for name, quantities in measured.items()
+        for k, number in enumerate(quantities)
+        if isinstance(number, Quantity) and number.claimed is not None
     ]
     FIGURES.mkdir(exist_ok=True)
     with figure_at(
         FIGURES / "reproductions",
         (9, 0.6 + 0.42 * len(numbers)),
         f"The write-ups' claims on {dataset}",
-        "A dot is a run, the bar where one more is expected (95%), the diamond the claim with its rounding",
+        "A dot is a run, the bar the interval of the mean (95%), the diamond the claim with its margin",
         notes,
     ) as figure:
         draw_claims(figure, numbers)

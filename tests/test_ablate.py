@@ -18,7 +18,7 @@ from stages.shared import figures, splits
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
 
-SHORT = Lengths(columns=200, updates=5, short=5, overflow=15, draws=2)
+SHORT = Lengths(columns=200, updates=5, short=5, overflow=15, draws=2, seeds=2, columns_of_seeds=100)
 
 
 @pytest.fixture
@@ -54,7 +54,9 @@ def test_the_stage_writes_its_table_and_its_figure(split: Path, monkeypatch: pyt
     assert table["images"] == {"all": 300, "part": 200}
     assert [row["id"] for row in table["rows"]] == list(DEMONSTRATIONS)
     for row in table["rows"]:
-        assert list(row) == ["id", "group", "write_ups", "what", "page", "shown", "with", "without", "finding"]
+        measured = ["shown", "with", "without", "finding", "effect", "gain", "parts", "why"]
+        assert list(row) == ["id", "group", "write_ups", "what", "page", *measured]
+        assert (row["effect"] is None) == (row["group"] == "warnings") == bool(row["parts"])
         assert row["with"]
         assert row["without"]
         assert (row["finding"] == NOT_SHOWN) == (not row["shown"])

@@ -20,6 +20,14 @@ def errors() -> list[Row]:
     return rows
 
 
+def rests_on() -> dict[str, list[str]]:
+    """Return, by the id of a claim, the claims whose verdicts are parts of its own, or are all of it."""
+    return {
+        name: claim.get("rests_on", []) + ([claim["same_as"]] if "same_as" in claim else [])
+        for name, claim in claims().items()
+    }
+
+
 def warnings() -> list[Row]:
     """Return the claims that warn of something."""
     return [claim for claim in claims().values() if claim["kind"] == "ablation"]

@@ -129,11 +129,12 @@ class Split(Section):
 
 
 class Seeds(Section):
-    """How many runs the claims are tested with; an interval needs two."""
+    """The runs that the claims are tested with: their first seed, the next ones following, and how many."""
 
-    costly: Annotated[int, Field(ge=2)] = Field(description="of networks with 128 units on full batches, and the like")
-    usual: Annotated[int, Field(ge=2)] = Field(description="of the others")
-    cheap: Annotated[int, Field(ge=2)] = Field(description="of networks that are not trained")
+    first: Seed = Field(description="seed of the first run of each experiment; the next run has the next seed")
+    costly: Annotated[int, Field(ge=2)] = Field(description="runs by W3's recipe with 128 units, and by scale and rate")
+    usual: Annotated[int, Field(ge=2)] = Field(description="runs of the others")
+    many: Annotated[int, Field(ge=2)] = Field(description="runs of the network of W1, W2 and W3")
 
 
 class Reproduce(Section):

@@ -59,7 +59,7 @@ def test_docstrings_are_left_out_and_nothing_else(tmp_path: Path, monkeypatch: p
 
 
 def test_a_table_of_a_file_is_found_with_a_type_or_without() -> None:
-    assert source("stages/claims/reproductions/verdicts.py", "CONSISTENT") == 'CONSISTENT = "consistent"\n'
+    assert source("stages/claims/verdicts.py", "HOLDS") == 'HOLDS = "holds"\n'
     assert source("stages/nn/schedules.py", "SCHEDULES").startswith("SCHEDULES: dict[str, type[Schedule]] = {")
 
 

@@ -41,20 +41,30 @@ NUMBER = {
     "min": 0.86,
     "max": 0.89,
     "interval": [0.8625, 0.8875],
-    "verdict": "claimed below what is measured",
+    "region": [0.832, None],
+    "p": 0.00004,
+    "corrected": 0.00016,
+    "alone": "holds",
+    "verdict": "holds",
 }
 DIFFERENCE = {key: value for key, value in NUMBER.items() if key not in ("claimed", "rounding")} | {
     "quantity": "gain",
-    "verdict": "contradicted",
-    "interval": [-0.02, -0.01],
+    "region": [-0.01, 0.01],
+    "p": 0.03,
+    "corrected": 0.06,
+    "alone": "does not hold",
+    "verdict": "cannot be decided by this",
+    "interval": [-0.02, -0.0105],
 }
-UNCLAIMED = {**DIFFERENCE, "unit": "", "quantity": "cost", "mean": 2.5, "interval": [2.25, 2.75], "verdict": None}
+UNCLAIMED = {**DIFFERENCE, "unit": "", "quantity": "cost", "mean": 2.5, "interval": [2.25, 2.75], "region": None}
+UNCLAIMED |= dict.fromkeys(("p", "corrected", "alone", "verdict"))
 ANSWERS: list[dict[str, Any]] = [
     {
         "id": "W1.1",
         "kind": "number",
         "claim": "",
-        "verdict": "claimed below what is measured",
+        "verdict": "holds",
+        "alone": "holds",
         "finding": "It reaches 87.5%.",
         "measured": [NUMBER],
     },
@@ -62,18 +72,30 @@ ANSWERS: list[dict[str, Any]] = [
         "id": "W2.1",
         "kind": "comparison",
         "claim": "",
-        "verdict": "contradicted",
+        "verdict": "cannot be decided by this",
+        "alone": "does not hold",
         "finding": "Less_is_more.",
         "measured": [DIFFERENCE, UNCLAIMED],
     },
-    {"id": "W2.2", "kind": "ablation", "claim": "", "verdict": "consistent", "finding": "NaN.", "measured": []},
+    {
+        "id": "W2.2",
+        "kind": "ablation",
+        "same_as": "W2.1",
+        "claim": "",
+        "verdict": "holds",
+        "alone": "holds",
+        "finding": "NaN.",
+        "measured": [],
+    },
 ]
-WHAT = {"group": "", "write_ups": [], "what": "", "shown": True}
+WHAT = {"group": "", "write_ups": ["W1", "W2"], "what": "One|sum.", "shown": True, "effect": None, "gain": ""}
 ABLATIONS = [
     {
         **WHAT,
         "id": "E1",
         "finding": "It fails a check.",
+        "effect": "does not change the result",
+        "gain": "+0.1 points (-0.2 to +0.4), 6 seeds",
         "with": {"error": 0.62, "end": "a|b"},
         "without": {"error": "< 1e-9"},
     },
@@ -192,25 +214,28 @@ def test_every_claim_has_a_row_of_short_cells_that_leads_to_the_whole(
         encoding="utf-8",
     )
     text = results.glance()
-    assert text.startswith("Of 3 claims: 1 claimed below what is measured, 1 contradicted, 1 consistent.\n\n| ")
+    assert text.startswith("Of 2 claims: 1 holds, 1 cannot be decided by this.\n\n| ")
     assert rows(text)[2:] == [
-        ["[W1.1](#w1-1)", "85\u00a0%", "87.5\u00a0% (86.2 to 88.8)", "claimed below what is measured"],
-        ["[W2.1](#w2-1)", "More &#124; is &#91;better&#93;(x).", "Less&#95;is&#95;more.", "contradicted"],
-        ["[W2.2](#w2-2)", "a&#124;b", "9", "consistent"],
+        ["[W1.1](#w1-1)", "85\u00a0%", "87.5\u00a0% (86.2 to 88.8)", "holds"],
+        ["[W2.1](#w2-1)", "More &#124; is &#91;better&#93;(x).", "Less&#95;is&#95;more.", "cannot be decided by this"],
+        ["[W2.2](#w2-2)", "a&#124;b", "9", "holds"],
     ]
 
 
 def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
     claim = section(results.claims(), "w1-1")
-    head = '<summary markdown="span">**W1.1**, claimed below what is measured: It reaches 85\u00a0%.</summary>\n\n'
+    head = '<summary markdown="span">**W1.1**, holds: It reaches 85\u00a0%.</summary>\n\n'
     assert claim.startswith(f"{head}It reaches 87.5%.\n")
     assert rows(claim)[0] == [
         "Quantity",
         "Claimed",
         "Mean",
         "Standard deviation",
-        "95 % interval",
+        "95 % interval of the mean",
         "Seeds",
+        "Holds if the mean is",
+        "p",
+        "Corrected",
         "Verdict",
     ]
     assert rows(claim)[2:] == [
@@ -219,9 +244,12 @@ def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
             "85\u00a0%",
             "87.50\u00a0%",
             "1.25\u00a0%",
-            "86.25\u00a0% to 88.75\u00a0% for one more run",
+            "86.25\u00a0% to 88.75\u00a0%",
             "4",
-            "claimed below what is measured",
+            "above 83.2\u00a0%",
+            "&#60; 0.0001",
+            "0.0002",
+            "holds",
         ]
     ]
 
@@ -231,14 +259,20 @@ def test_a_difference_is_told_from_a_number_and_a_share_from_a_plain_number(meas
     assert "Less&#95;is&#95;more." in claim
     head, _, gain, cost = rows(claim)
     assert "Claimed" not in head
-    assert gain[3] == "-2.00\u00a0% to -1.00\u00a0% for the mean"
-    assert (cost[1], cost[3], cost[5]) == ("2.5", "2.25 to 2.75 for one more run", "")
+    assert gain[3] == "-2.00\u00a0% to -1.05\u00a0%"
+    assert gain[5:] == [
+        "above -1\u00a0% and below 1\u00a0%",
+        "0.0300",
+        "0.0600",
+        "cannot be decided by this (alone: does not hold)",
+    ]
+    assert [cost[1], cost[3], *cost[5:]] == ["2.5", "2.25 to 2.75", "", "", "", ""]
 
 
 def test_warnings_are_kept_apart_from_the_other_claims(measured: Path) -> None:
     assert 'id="w2-2"' not in results.claims()
     assert "[below](#warnings): [W2.2](#w2-2)." in results.claims().partition("### W2")[2]
-    assert '<summary markdown="span">**W2.2**, consistent: Divide.</summary>\n' in results.warnings()
+    assert '<summary markdown="span">**W2.2**, holds: Divide.</summary>\n' in results.warnings()
     text = section(results.warnings(), "w2-2")
     assert "It ends. Explained in [Softmax](derivations/softmax.md)." in text
     assert rows(text)[0] == ["Quantity", "Heeded", "Not heeded"]
@@ -261,6 +295,16 @@ def test_an_error_without_measurement_says_so(measured: Path) -> None:
     assert "**E2**, in W1, W2 and W3: " in section(text, "e2")
     assert "`metrics/ablations.json` is not there yet; `make repro` makes it." in text
     assert "[Tanh](derivations/tanh.md)" in text
+
+
+def test_effects_are_those_of_the_errors(measured: Path) -> None:
+    assert rows(results.effects())[2:] == [
+        ["[E1](#e1)", "W1 and W2", "One&#124;sum.", "does not change the result", "+0.1 points (-0.2 to +0.4), 6 seeds"]
+    ]
+
+
+def test_effects_that_are_not_measured_yet_say_so(folder: Path) -> None:
+    assert results.effects() == "`metrics/ablations.json` is not there yet; `make repro` makes it."
 
 
 def test_the_data_is_named_with_its_notes(measured: Path) -> None:

@@ -130,7 +130,9 @@ def _part(accuracy: float) -> dict[str, Any]:
 def _measured(rng: np.random.Generator, value: float, unit: str) -> dict[str, Any]:
     mean, sd = value * rng.uniform(0.9, 1.1), value * rng.uniform(0.01, 0.03)
     interval = [round(mean - 2 * sd, 6), round(mean + 2 * sd, 6)]
-    return {"unit": unit, "seeds": 5, "mean": round(mean, 6), "sd": round(sd, 6), "interval": interval}
+    p = round(rng.uniform(0.001, 0.04), 6)
+    tested = {"region": [round(mean - 4 * sd, 6), None], "p": p, "corrected": round(2 * p, 6), "alone": "holds"}
+    return {"unit": unit, "seeds": 5, "mean": round(mean, 6), "sd": round(sd, 6), "interval": interval} | tested
 
 
 def _reproduction(claim: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
@@ -139,13 +141,13 @@ def _reproduction(claim: dict[str, Any], rng: np.random.Generator) -> dict[str, 
         unit, scale = ("share", 0.01) if number["unit"] == "%" else ("", 1)
         claimed = {"claimed": scale * number["value"], "rounding": scale * number["rounding"]}
         value = _measured(rng, scale * number["value"], unit)
-        measured.append({"quantity": number["quantity"], **claimed, **value, "verdict": "consistent"})
+        measured.append({"quantity": number["quantity"], **claimed, **value, "verdict": "holds"})
     if claim["kind"] == "comparison":
         difference = {"quantity": "test accuracy, 128 units less 10", **_measured(rng, 0.02, "share")}
-        measured.append({**difference, "verdict": "not confirmed"})
+        measured.append({**difference, "verdict": "cannot be decided by this"})
     finding = f"Measured {100 * rng.uniform():.1f} % [a_b] <c> *d* $e$, -0.25 and less than 1e-9."
     head = {"id": claim["id"], "write_up": claim["write_up"], "kind": claim["kind"], "claim": claim["text"]}
-    return {**head, "verdict": "consistent", "finding": finding, "measured": measured}
+    return {**head, "verdict": "holds", "alone": "holds", "finding": finding, "measured": measured}
 
 
 def _spread(rng: np.random.Generator, digits: int) -> dict[str, float]:
@@ -166,6 +168,7 @@ def stand_in(copy: Copy) -> None:
     rows = [
         {"id": row["id"], "group": group, "write_ups": ["W1"], "what": row["text"], "shown": True}
         | {"finding": f"It ends at {rng.uniform(0, 9):.3f}.", "with": {"loss": 2.5}, "without": {"loss": "NaN"}}
+        | {"effect": "changes the result" if group == "errors" else None, "gain": f"{rng.uniform(0, 9):+.1f} points"}
         for group, key in (("errors", "errors"), ("warnings", "claims"))
         for row in write_ups[key]
         if group == "errors" or row["kind"] == "ablation"

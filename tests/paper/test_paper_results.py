@@ -163,11 +163,21 @@ def check_numbers(rows: Rows, copy: "Copy") -> None:
         mean, sd, low, high, claimed = (
             factor * x for x in (measured["mean"], measured["sd"], *measured["interval"], measured["claimed"])
         )
-        check(row[1], f"#{sign}", claimed)
-        assert Decimal(row[1].strip("%")) == Decimal(f"{claimed:.6f}").normalize()
+        margin = measured["claimed"] - measured["region"][0]
+        check(row[1], f"#{sign} (#)", claimed, factor * margin)
+        assert Decimal(row[1].split(" ")[0].strip("%")) == Decimal(f"{claimed:.6f}").normalize()
         check(row[2], f"#{sign} ± #{sign}", mean, sd)
         check(row[3], f"#{sign} to #{sign}", low, high)
-        assert [row[0], *row[4:]] == [measured["quantity"], str(measured["seeds"]), measured["verdict"]]
+        check_tested([row[0], *row[4:]], measured)
+
+
+def check_tested(row: list[str], measured: dict[str, Any]) -> None:
+    check(row[2], "#", measured["p"])
+    check(row[3], "#", measured["corrected"])
+    verdict = measured["verdict"] + (
+        f" (alone: {measured['alone']})" if measured["alone"] != measured["verdict"] else ""
+    )
+    assert [row[0], row[1], row[4]] == [measured["quantity"], str(measured["seeds"]), verdict]
 
 
 def check_comparisons(rows: Rows, copy: "Copy") -> None:
@@ -182,7 +192,7 @@ def check_comparisons(rows: Rows, copy: "Copy") -> None:
         factor, _ = in_percent(measured["unit"])
         check(row[1], "#", factor * measured["mean"])
         check(row[2], "# to #", *(factor * end for end in measured["interval"]))
-        assert [row[0], *row[3:]] == [measured["quantity"], str(measured["seeds"]), measured["verdict"]]
+        check_tested([row[0], *row[3:]], measured)
 
 
 def check_runs(rows: Rows, copy: "Copy") -> None:
@@ -370,8 +380,8 @@ def test_the_sentences_have_the_numbers_of_the_files(markdown: dict[str, str], c
         assert agrees(shown, 100 * metrics[parts[words]]["accuracy"])
     abstract = " ".join(markdown["paper"].partition("::: abstract")[2].partition(":::")[0].split())
     verdicts = Counter(claim["verdict"] for claim in copy.read("metrics/reproductions.json")["claims"])
-    said = ", ".join(f"{count} {verdict.removeprefix('claimed ')}" for verdict, count in verdicts.items())
-    found = re.search(r"Of (\d+) claims we find (.+?)\. What", abstract)
+    said = ", ".join(f"{count} {verdict.replace('holds', 'hold')}" for verdict, count in verdicts.items())
+    found = re.search(r"Of (\d+) claims we find that (.+?)\. What", abstract)
     assert found
     assert int(found[1]) == verdicts.total()
     assert found[2].replace(" and ", ", ") == said

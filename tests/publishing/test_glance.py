@@ -11,16 +11,30 @@ from publishing.blocks import ROOT
 from publishing.measurements import Ablation, Answer
 
 SHARE = {"unit": "share", "seeds": 3, "sd": 0.01, "mean": 0.83862, "interval": [0.8047, 0.8726]}
-NUMBER = {**SHARE, "quantity": "accuracy", "claimed": 0.877, "rounding": 0.0005, "verdict": "consistent"}
+SHARE |= dict.fromkeys(("p", "corrected", "alone"))
+NUMBER = {**SHARE, "quantity": "accuracy", "claimed": 0.877, "rounding": 0.0005, "verdict": "holds"}
 COST = {**NUMBER, "quantity": "cost", "unit": "", "claimed": 0.23, "rounding": 0.0005, "mean": 0.23081}
-GAIN = {**SHARE, "quantity": "gain, momentum", "mean": 0.1586, "interval": [0.1299, 0.187], "verdict": "consistent"}
-LOSS = {**GAIN, "quantity": "gain, RMSProp", "mean": -0.0044, "interval": [-0.0121, 0.0034], "verdict": "not confirmed"}
+GAIN = {**SHARE, "quantity": "gain, momentum", "mean": 0.1586, "interval": [0.1299, 0.187], "verdict": "holds"}
+LOSS = {
+    **GAIN,
+    "quantity": "gain, RMSProp",
+    "mean": -0.0044,
+    "interval": [-0.0121, 0.0034],
+    "verdict": "cannot be decided by this",
+}
 UNJUDGED = {**SHARE, "quantity": "rate 10", "verdict": None}
 
 
 def answer(*quantities: dict[str, Any]) -> Answer:
     """Return what came of a claim."""
-    of = {"id": "W1", "kind": "number", "claim": "At least 10 times.", "verdict": "consistent", "finding": "5 of 6 do."}
+    of = {
+        "id": "W1",
+        "kind": "number",
+        "claim": "At least 10 times.",
+        "verdict": "holds",
+        "alone": "holds",
+        "finding": "5 of 6 do.",
+    }
     return Answer.model_validate({**of, "measured": quantities})
 
 
@@ -57,6 +71,8 @@ def test_fields_are_filled_with_what_was_measured(template: str, shown: str, wor
             "write_ups": [],
             "what": "",
             "shown": True,
+            "effect": None,
+            "gain": "",
             "finding": "",
             "with": {"a: b": 0.641},
             "without": {"[-5, 5): end": "NaN"},

@@ -132,7 +132,7 @@ def test_a_file_of_another_run_is_named(path: str, maker: str) -> None:
     [
         ("name: MNIST", "name: Letters", "data.name is not what evaluate@first was run with"),
         ("images: 42000", "images: 4200", "splits.kaggle.images is not what preprocess@kaggle was run with"),
-        ("cheap: 20", "cheap: 30", "reproduce.seeds.cheap is not what reproduce was run with"),
+        ("usual: 5", "usual: 7", "reproduce.seeds.usual is not what reproduce was run with"),
     ],
 )
 def test_a_parameter_of_another_run_is_named(old: str, new: str, fault: str) -> None:

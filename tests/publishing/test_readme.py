@@ -26,7 +26,7 @@ TEXT = (
     "<!-- ladder -->\n<!-- /ladder -->\n<!-- claims -->\n<!-- /claims -->\nend\n"
 )
 ROW = {"split": "kaggle", "layers": layer_rows(10), "learning_rate": 0.1, "updates": 1500, "seed": 0}
-CLAIM: dict[str, Any] = {"id": "W9.1", "kind": "number", "claim": "It works.", "verdict": "consistent"}
+CLAIM: dict[str, Any] = {"id": "W9.1", "kind": "number", "claim": "It works.", "verdict": "holds", "alone": "holds"}
 CLAIM |= {"finding": "97 % | 3 seeds.", "measured": []}
 
 
@@ -101,7 +101,7 @@ def test_everything_else_stays(run_project: Path) -> None:
 
 def test_claims_are_counted_by_their_verdicts(run_project: Path) -> None:
     readme.update(check=False)
-    assert "<!-- claims -->\n\n1 claims: 1 consistent.\n\n<!-- /claims -->" in read(run_project)
+    assert "<!-- claims -->\n\n1 claims: 1 holds.\n\n<!-- /claims -->" in read(run_project)
 
 
 def test_the_best_rung_of_the_ladder_is_told(run_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from publishing import words
-from publishing.measurements import Answer, Measured, Metrics
+from publishing.measurements import Answer, Measured, Metrics, Quantity
 from stages.shared.parameters import Model
 from tests.networks import layer_rows
 
@@ -35,6 +35,26 @@ def test_data_and_notes_are_named_once() -> None:
 
 
 def test_the_most_frequent_verdict_is_counted_first() -> None:
-    answer = {"id": "", "kind": "", "claim": "", "finding": "", "measured": []}
-    answers = [Answer.model_validate({**answer, "verdict": verdict}) for verdict in ("no", "yes", "yes")]
-    assert words.verdict_counts(answers) == ["2 yes", "1 no"]
+    answer = {"id": "", "kind": "", "claim": "", "alone": "", "finding": "", "measured": []}
+    verdicts = ("does not hold", "holds", "holds", "holds in part", "holds in part", "holds in part")
+    answers = [Answer.model_validate({**answer, "verdict": verdict}) for verdict in verdicts]
+    same = Answer.model_validate({**answer, "verdict": "does not hold", "same_as": "W1.1"})
+    assert words.verdict_counts([*answers, same]) == ["3 hold in part", "2 hold", "1 does not hold"]
+
+
+@pytest.mark.parametrize(
+    ("alone", "verdict", "shown"),
+    [
+        ("holds", "holds", "holds"),
+        ("holds", "cannot be decided by this", "cannot be decided by this (alone: holds)"),
+        (None, None, ""),
+    ],
+)
+def test_an_uncorrected_verdict_stands_beside_another_one(alone: str | None, verdict: str | None, shown: str) -> None:
+    of = {"quantity": "", "unit": "", "seeds": 2, "mean": 0, "sd": 0, "interval": [0, 0], "p": None, "corrected": None}
+    assert words.verdict(Quantity.model_validate({**of, "alone": alone, "verdict": verdict})) == shown
+
+
+@pytest.mark.parametrize(("p", "shown"), [(None, ""), (0.0, "< 0.0001"), (0.00009, "< 0.0001"), (0.01234, "0.0123")])
+def test_a_chance_has_four_decimals(p: float | None, shown: str) -> None:
+    assert words.chance(p) == shown

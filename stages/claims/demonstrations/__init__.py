@@ -1,1 +1,1 @@
-"""What the write-ups get wrong and what they rightly warn of, each run with and without."""
+"""What the write-ups get wrong and what they warn of, each run with and without."""

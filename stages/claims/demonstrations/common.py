@@ -1,6 +1,6 @@
 """What the demonstrations share: trials of a network, and the form of what comes out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -38,6 +38,8 @@ class Lengths:
         Updates after which logits that grow without end are given up on.
     draws : int
         Random batches to measure the spread of a gradient with.
+    seeds, columns_of_seeds : int
+        Starts of what is trained from several, and training images for that.
     """
 
     columns: int = 10_000
@@ -45,6 +47,8 @@ class Lengths:
     short: int = 100
     overflow: int = 400
     draws: int = 20
+    seeds: int = 6
+    columns_of_seeds: int = 4_000
 
 
 @dataclass
@@ -88,6 +92,10 @@ class Trial:
             return f"one class for every image from update {first} on ({self.accuracies[-1]:.1%})"
         return f"{self.accuracies[-1]:.1%} after {self.updates} updates"
 
+    def ruined(self, right: "Trial") -> bool:
+        """Return whether it ended with NaN, or less accurate than the right network after as many updates."""
+        return self.nan_share > 0 or self.accuracies[-1] < right.accuracy_at(self.updates)
+
     def accuracy_at(self, update: int) -> float:
         """Return the accuracy after so many updates, or the last one before."""
         return self.accuracies[: update + 1][-1]
@@ -102,7 +110,15 @@ class Trial:
         return accuracies | {f"{prefix}end": self.ending}
 
 
-def train(start: Parameters, X: Array, y: Labels, write_up: WriteUp, updates: int, patience: int = PATIENCE) -> Trial:
+def train(
+    start: Parameters,
+    X: Array,
+    y: Labels,
+    write_up: WriteUp,
+    updates: int,
+    patience: int = PATIENCE,
+    rate: float = RATE,
+) -> Trial:
     """Train on all columns at once, until the verdict is clear.
 
     Parameters
@@ -117,6 +133,8 @@ def train(start: Parameters, X: Array, y: Labels, write_up: WriteUp, updates: in
         Number of updates after which it ends in any case; NaN ends it before.
     patience : int
         Measurements in a row that give every image the same class, after which it ends too.
+    rate : float
+        Learning rate.
     """
     result, same = Trial(start), 0
     for update in range(updates + 1):
@@ -135,7 +153,7 @@ def train(start: Parameters, X: Array, y: Labels, write_up: WriteUp, updates: in
         if result.stuck or update == updates:
             break
         gradients = as_printed.backward(result.parameters, Zs, As, y, write_up)
-        result.parameters = as_printed.descend(result.parameters, gradients, RATE)
+        result.parameters = as_printed.descend(result.parameters, gradients, rate)
     return result
 
 
@@ -235,6 +253,10 @@ class Demonstration:
         The same in a sentence.
     panel : Panel or None
         Its part of the figure.
+    parts : dict of str to bool or None
+        Of a claim: whether each part of it is so, None if this cannot decide it.
+    why : str
+        Why it cannot.
     """
 
     shown: bool
@@ -242,6 +264,8 @@ class Demonstration:
     without: Measured
     finding: str
     panel: Panel | None = None
+    parts: Mapping[str, bool | None] = field(default_factory=dict)
+    why: str = ""
 
 
 def accuracy_curve(label: str, kind: Kind, trial: Trial, updates: int | None = None) -> Curve:

@@ -13,7 +13,7 @@ Green: a variant of it.
 Cross: NaN or an error ends the run.
 A line that ends early: from there on
 every image gets the same class."""
-SUBTITLE = "What the write-ups get wrong (E) and what they rightly warn of (W), with and without"
+SUBTITLE = "What the write-ups get wrong (E) and what they warn of (W), with and without"
 
 
 def size(panels: Sequence[Panel]) -> tuple[float, float]:

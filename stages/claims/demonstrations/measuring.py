@@ -1,5 +1,6 @@
 """All demonstrations run, as the rows of a table and the panels of a figure."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from tqdm import tqdm
 
 from stages.claims import write_ups
 from stages.claims.demonstrations.common import Measured, Panel, Setup
+from stages.claims.demonstrations.effects import Effect, measure_effects
 from stages.claims.demonstrations.table import DEMONSTRATIONS
 
 READING = (
@@ -40,10 +42,15 @@ def rounded(measured: Measured) -> Measured:
 def measure(setup: Setup) -> tuple[list[dict[str, Any]], list[Panel]]:
     """Return the rows of the table with their measurements, and the panels of the figure."""
     table, panels = [], []
+    with np.errstate(all="ignore"):
+        effects = measure_effects(setup)
     for row in tqdm(rows(), desc="ablate"):
         with np.errstate(all="ignore"):
             found = DEMONSTRATIONS[row["id"]](setup)
         measured = {"shown": bool(found.shown), "with": rounded(found.with_it), "without": rounded(found.without)}
-        table.append({**row, **measured, "finding": found.finding if found.shown else NOT_SHOWN})
+        finding = {"finding": found.finding if found.shown else NOT_SHOWN}
+        effect = asdict(effects.get(row["id"], Effect(None, "")))
+        judged = {**effect, "parts": dict(found.parts), "why": found.why}
+        table.append({**row, **measured, **finding, **judged})
         panels += [found.panel] if found.panel else []
     return table, panels

@@ -1,10 +1,12 @@
 """Small, large and He's weights (W3.7)."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from stages.claims import as_printed
+from stages.claims.as_printed import Parameters
 from stages.claims.demonstrations.common import (
     LAYER_SIZES,
     RIGHT,
@@ -14,17 +16,24 @@ from stages.claims.demonstrations.common import (
     accuracy_curve,
     zero_everywhere,
 )
+from stages.nn.initializers import He
+
+
+def starts_of(setup: Setup) -> dict[str, Parameters]:
+    """Return W3's weights, ten times larger ones, and He's."""
+    rng = setup.rng()
+    he = [He()(units, inputs, rng) for inputs, units in pairwise(LAYER_SIZES)]
+    return {
+        "[-0.5, 0.5)": setup.start,
+        "[-5, 5)": [(10 * W, 10 * b) for W, b in setup.start],
+        "He": [(W.astype(np.float32), b.astype(np.float32)) for W, b in he],
+    }
 
 
 def size_of_weights(setup: Setup) -> Demonstration:
     """Count dead and saturated units for W3's weights, for ten times larger ones and for He's (W3.7)."""
-    short, small, large = setup.lengths.short, "[-0.5, 0.5)", "[-5, 5)"
-    normal = as_printed.normal(LAYER_SIZES, 1, setup.rng(), np.float32)
-    starts = {
-        small: setup.start,
-        large: [(10 * W, 10 * b) for W, b in setup.start],
-        "He": [(W * np.float32(np.sqrt(2 / W.shape[1])), b) for W, b in normal],
-    }
+    short, starts = setup.lengths.short, starts_of(setup)
+    small, large, _ = starts
     trials = {name: setup.train_part(RIGHT, short, starts[name]) for name in (large, "He")}
     trials[small] = setup.right
     measured: dict[str, dict[str, Any]] = {}
@@ -60,4 +69,6 @@ def size_of_weights(setup: Setup) -> Demonstration:
                 accuracy_curve(large, "wrong", trials[large]),
             ],
         ),
+        {"the units do not saturate": None},
+        "a ReLU does not saturate, whatever its weights",
     )

@@ -6,8 +6,8 @@ import numpy as np
 
 from stages.claims.reproductions.answers import Evidence
 from stages.claims.reproductions.runs import END, RATES, SCALES, lowered_at
-from stages.claims.reproductions.verdicts import Number
 from stages.claims.reproductions.words import spread
+from stages.claims.verdicts import Quantity
 from stages.claims.write_ups import Row
 from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, Axes, SubFigure
 
@@ -19,34 +19,35 @@ LINEAR = {"softmax regression": "no hidden\nlayer", "linear": "no\nactivation", 
 BATCHES = {"w3": ("full batches", VERMILION), "w3 mini-batches": ("mini-batches of 128", BLUE)}
 
 
-def draw_claims(figure: SubFigure, rows: Sequence[tuple[str, Number]]) -> None:
-    """Draw claimed numbers, each with the id of its claim: a row each, plain numbers on an axis of their own."""
-    units = dict.fromkeys(number.unit for _, number in rows)
+def draw_claims(figure: SubFigure, rows: Sequence[tuple[str, Quantity, str]]) -> None:
+    """Draw claimed numbers, each with the id of its claim and a verdict: a row each, plain ones on their own axis."""
+    units = dict.fromkeys(number.unit for _, number, _ in rows)
     groups = [[row for row in rows if row[1].unit == unit] for unit in units]
     heights = [len(group) + 1 for group in groups]
     panels = figure.subplots(len(groups), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axes, group, unit in zip(panels[:, 0], groups, units, strict=True):
-        for k, (_, number) in enumerate(group):
-            draw_claim(axes, k, number, 100 if unit == "share" else 1)
+        for k, (_, number, verdict) in enumerate(group):
+            draw_claim(axes, k, number, 100 if unit == "share" else 1, verdict)
         axes.axvline(0, color=VERMILION, linewidth=0.8, zorder=0)
-        axes.set_yticks(range(len(group)), [f"{name}  {number.quantity}" for name, number in group])
+        axes.set_yticks(range(len(group)), [f"{name}  {number.quantity}" for name, number, _ in group])
         axes.set_ylim(len(group) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=LIGHT_GRAY, linewidth=0.6)
         axes.set_xlabel("measured less claimed" + (", in percentage points" if unit == "share" else ""))
 
 
-def draw_claim(axes: Axes, y: int, number: Number, scale: int) -> None:
-    """Draw the runs, the interval of one more run, and the claim at 0 with its rounding."""
+def draw_claim(axes: Axes, y: int, number: Quantity, scale: int, verdict: str) -> None:
+    """Draw the runs, the interval of their mean, and the claim at 0 with its margin."""
     assert number.claimed is not None
     low, high = (scale * (end - number.claimed) for end in number.interval)
     runs = [scale * (value - number.claimed) for value in number.values]
-    rounding = scale * number.rounding
-    axes.fill_betweenx([y - 0.3, y + 0.3], -rounding, rounding, color=VERMILION, alpha=0.3, linewidth=0)
-    axes.plot([low, high], [y, y], color=BLUE, linewidth=6, alpha=0.3, solid_capstyle="butt")
-    axes.plot(runs, [y] * len(runs), "o", color=BLUE, ms=3, alpha=0.8)
+    if number.region:
+        margin = scale * (number.claimed - number.region[0])
+        axes.fill_betweenx([y - 0.3, y + 0.3], -margin, margin, color=VERMILION, alpha=0.2, linewidth=0)
+    axes.plot(runs, [y] * len(runs), "o", color=BLUE, ms=2, alpha=0.5)
+    axes.plot([low, high], [y, y], color=BLUE, linewidth=6, alpha=0.6, solid_capstyle="butt")
     axes.plot([0], [y], "d", color=VERMILION, ms=5)
-    text = f"{spread(number.values, number.unit)}\n{number.verdict}"
+    text = f"{spread(number.values, number.unit)}\n{verdict}"
     axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=7)
 
 

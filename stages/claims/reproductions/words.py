@@ -5,13 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.claims.reproductions.verdicts import BELOW, NOT_TESTABLE, Difference, Number, Subject
+from stages.claims.verdicts import IN_PART, UNDECIDED, Quantity, Subject, Verdict
+from stages.nn.initializers import He
+from stages.shared.parameters import Model
 
 PARTS = {"train": "training", "held_out": "held-out", "test": "test"}
-RECIPES = {
-    "full": "by W3's recipe, 150 full-batch updates",
-    "mini": "from He's weights, 5 epochs of mini-batches of 128",
-}
 CHANGES = {  # what it is compared with, and in words
     "128": ("10", "128 hidden units in place of 10"),
     "256": ("10", "256 hidden units in place of 10"),
@@ -21,6 +19,14 @@ CHANGES = {  # what it is compared with, and in words
     "rmsprop": ("10", "RMSProp"),
     "adam": ("10", "Adam"),
 }
+
+
+def recipe(row: Model) -> str:
+    """Return how a network of a comparison is trained."""
+    start = "He's weights" if isinstance(row.initializer, He) else "W3's weights"
+    if row.batch_size is None:
+        return f"from {start}, {row.updates} full-batch updates"
+    return f"from {start}, {row.epochs} epochs of mini-batches of {row.batch_size}"
 
 
 def told(value: float, unit: str = "share") -> str:
@@ -33,28 +39,38 @@ def spread(values: Sequence[float], unit: str = "share") -> str:
     return f"{told(float(np.mean(values)), unit)} ({told(min(values), unit)} to {told(max(values), unit)})"
 
 
-def points(difference: Difference) -> str:
-    """Return mean and interval of differences of shares for a sentence."""
-    low, high = difference.interval
-    return f"{100 * np.mean(difference.values):+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
-
-
 def named(subject: Subject) -> str:
     """Return what was measured, in words."""
     when = f"after {subject.update:,} updates" if subject.update else "before the first update"
     return f"{subject.quantity} on the {PARTS[subject.part]} images {when}"
 
 
-def sentence(number: Number) -> str:
-    """Return what was measured of a number that is claimed, with the claim."""
+def sentence(number: Quantity) -> str:
+    """Return what was measured of a number that is claimed, with the claim and its margin."""
     assert number.claimed is not None
     scale, sign = (100, " %") if number.unit == "share" else (1, "")
     decimals = max(0, round(-math.log10(2 * number.rounding * scale)))
     low, high = (told(end, number.unit) for end in number.interval)
-    remark = ", on other images than these" if number.verdict == NOT_TESTABLE else ""
-    if number.verdict == BELOW and number.unit == "share":
-        remark = ": what is measured is better"
+    claim = f"Claimed is {number.claimed * scale:.{decimals}f}{sign}"
+    if number.region:
+        margin = scale * (number.claimed - number.region[0])
+        claim += f", with a margin of {f'{margin:.1f} points' if number.unit == 'share' else f'{margin:.4f}'}"
+        is_reached = math.isinf(number.region[1]) and not number.why
+        claim += ": measured is better" if is_reached and number.interval[0] > number.claimed + number.rounding else ""
     return (
-        f"Over {len(number.values)} seeds the {number.quantity} is {spread(number.values, number.unit)}, and one more "
-        f"run is expected from {low} to {high}. Claimed is {number.claimed * scale:.{decimals}f}{sign}{remark}."
+        f"Over {len(number.values)} seeds the {number.quantity} is {spread(number.values, number.unit)}; "
+        f"the interval of the mean is {low} to {high}. {claim}."
     )
+
+
+def reasons(judged: Verdict) -> str:
+    """Return which part of a claim holds, where they differ, and why what cannot be decided cannot."""
+    said = []
+    if len({part.verdict for part in judged.parts}) > 1 or judged.verdict == IN_PART:
+        for verdict in dict.fromkeys(part.verdict for part in judged.parts):
+            which = "; ".join(part.part for part in judged.parts if part.verdict == verdict)
+            said.append(f"{verdict[0].upper()}{verdict[1:]}: {which}.")
+    said += [f"Undecided, because {part.why}." for part in judged.parts if part.why and part.verdict == UNDECIDED]
+    if judged.alone != judged.verdict:
+        said.append(f"Without the correction for many tests: {judged.alone}.")
+    return " ".join(dict.fromkeys(said))

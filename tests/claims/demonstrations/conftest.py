@@ -24,4 +24,5 @@ def few_nines(digits: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> tuple[Arra
 @pytest.fixture(scope="module")
 def setup(digits: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> Setup:
     """Return a setup on these that takes seconds."""
-    return Setup(*few_nines(digits), Lengths(columns=500, updates=30, short=25, overflow=300, draws=4))
+    lengths = Lengths(columns=500, updates=30, short=25, overflow=300, draws=4, seeds=2, columns_of_seeds=200)
+    return Setup(*few_nines(digits), lengths)

@@ -1,6 +1,6 @@
 import json
+import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,12 @@ from threadpoolctl import threadpool_limits
 from stages.claims.reproductions.answers import Evidence, answer, largest_fall, product_difference
 from stages.claims.reproductions.runs import (
     END,
+    GRID_EPOCHS,
+    HIDDEN,
     IMAGES,
+    MINI_OPTIMIZERS,
     NETWORKS,
+    OWN,
     RATES,
     SCALES,
     Experiment,
@@ -27,7 +31,9 @@ from stages.claims.reproductions.runs import (
     images_of,
     train,
 )
-from stages.claims.reproductions.verdicts import Difference, Number
+from stages.claims.reproductions.words import CHANGES, recipe
+from stages.claims.verdicts import Quantity, Shown, Verdict, judge
+from stages.nn.initializers import He, Uniform
 from stages.nn.layer import Start
 from stages.nn.schedules import Constant
 from stages.nn.training import evaluate
@@ -35,27 +41,13 @@ from stages.shared import models, schema, splits
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM
 from stages.shared.parameters import Model, Parameters
+from tests.claims.reproductions.noise import write_split
 
 ROOT = Path(__file__).parents[3]
 CLAIMS = {claim["id"]: claim for claim in YAML(typ="safe").load(ROOT / "stages/claims/write_ups.yaml")["claims"]}
 ROWS = Parameters.model_validate(schema.read(ROOT / "params.yaml")).models
 EXPERIMENTS = experiments(ROWS)
 PARTS = {"train": 60, "validation": 10, "held_out": 20, "test": 30}
-
-
-def write_split(split: str, parts: dict[str, int]) -> None:
-    """Write a split whose images are all different: their number is in the first pixels; the test part comes last."""
-    folder = splits.directory(split)
-    folder.mkdir(parents=True)
-    rng, start = np.random.default_rng(0), 0
-    for part, count in parts.items():
-        X = rng.random((count, 784), np.float32)
-        X[:, 0] = np.arange(start, start + count) / 256
-        np.save(folder / f"X_{part}.npy", X.T)
-        np.save(folder / f"y_{part}.npy", (np.arange(start, start + count) % 10).astype(np.uint8))
-        start += count
-    counts = dict.fromkeys(splits.PARTS, 0) | parts
-    (folder / "split.json").write_text(json.dumps({"dataset": "noise", **asdict(FORM), "parts": counts, "notes": []}))
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +63,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def numbers(part: tuple[Any, Any]) -> list[int]:
     X, y = part
-    found = [round(pixel * 256) for pixel in X[0].tolist()]
+    found = [round(pixel * 4096) for pixel in X[0].tolist()]
     assert [number % 10 for number in found] == y.tolist()
     return found
 
@@ -127,11 +119,39 @@ def test_a_run_that_diverges_is_measured_too() -> None:
 
 
 def test_one_run_of_w3_gives_its_recipe_cut_short() -> None:
-    results = {(name, seed): made(name, accuracy=seed / 10) for name in ("w3", "w5") for seed in (2, 0, 1)}
+    names = ("w3", "w5", "w5 mini-batches")
+    results = {(name, seed): made(name, accuracy=seed / 10) for name in names for seed in (2, 0, 1)}
     results["w3", 1].measured[150] = {"test": (1.0, 0.75)}
+    results["w5 mini-batches", 2].measured[GRID_EPOCHS] = {"test": (1.0, 0.5)}
     runs = gather(results)
     assert [run.measured[END]["test"][1] for run in runs["w5"]] == [0, 0.1, 0.2]
     assert [run.measured[END]["test"][1] for run in runs["full 10"]] == [0, 0.75, 0.2]
+    for name in OWN:
+        assert [run.measured[END]["test"][1] for run in runs[name]] == [0, 0.1, 0.5]
+
+
+def test_what_one_run_gives_for_another_is_of_the_same_recipe() -> None:
+    w5 = Model.model_validate(EXPERIMENTS["w5 mini-batches"].row)
+    assert OWN == (f"scale {w5.initializer.scale:g}", f"rate {w5.learning_rate:g}")  # type: ignore[attr-defined]
+    for name in ("scale 10", "rate 10"):
+        grid = Model.model_validate(EXPERIMENTS[name].row)
+        own = grid.model_copy(update={"initializer": w5.initializer, "learning_rate": w5.learning_rate})
+        assert own == w5.model_copy(update={"epochs": GRID_EPOCHS})
+    full = EXPERIMENTS["full 10-10"].row
+    assert full == EXPERIMENTS["w3"].row | {"layers": full["layers"], "updates": 150}
+
+
+def test_the_recipes_are_what_is_said_of_them() -> None:
+    full, mini = (Model.model_validate(EXPERIMENTS[name].row) for name in ("full 128", "mini 128"))
+    assert isinstance(full.initializer, Uniform)
+    assert isinstance(mini.initializer, He)
+    assert recipe(full) == "from W3's weights, 150 full-batch updates"
+    assert recipe(mini) == "from He's weights, 5 epochs of mini-batches of 128"
+    for name, experiment in EXPERIMENTS.items():
+        if name.startswith(("full", "mini", "linear", "softmax")):
+            row = Model.model_validate(experiment.row)
+            assert recipe(row) == recipe(full if name.startswith("full") else mini), name
+            assert (row.parts, row.split) == ((2, "kaggle") if name.startswith("full") else (1, "kaggle"))
 
 
 @pytest.mark.parametrize(
@@ -152,6 +172,29 @@ def test_the_networks_are_those_of_params_yaml(name: str, experiment: str, updat
     reproduced = Model.model_validate(EXPERIMENTS[experiment].row)
     # a run of the claims has one BLAS thread, whatever its row says
     assert row == reproduced.model_copy(update={"updates": updates, "blas_threads": row.blas_threads})
+
+
+def test_scales_and_rates_are_those_that_they_are_named_after() -> None:
+    w5 = EXPERIMENTS["w5 mini-batches"].row | {"epochs": GRID_EPOCHS}
+    for scale in set(SCALES) - {0.01}:
+        assert EXPERIMENTS[f"scale {scale:g}"].row == w5 | {"initializer": {"name": "normal", "scale": scale}}
+    for rate in set(RATES) - {0.1}:
+        assert EXPERIMENTS[f"rate {rate:g}"].row == w5 | {"learning_rate": rate}
+
+
+def test_changes_are_what_is_said_of_them() -> None:
+    assert CHANGES.keys() == (HIDDEN.keys() - {"10"}) | MINI_OPTIMIZERS.keys()
+    for name, (base, what) in CHANGES.items():
+        row = EXPERIMENTS[f"mini {name}"].row
+        units = [str(layer["units"]) for layer in row["layers"] if "units" in layer]
+        if name in MINI_OPTIMIZERS:
+            assert (row["optimizer"]["name"], base, units) == (what.lower(), "10", ["10"])
+            assert EXPERIMENTS[f"full {name}"].row["optimizer"] == row["optimizer"]
+        elif len(units) == 1:
+            assert what == f"{units[0]} hidden units in place of {base}"
+        else:
+            assert units == [base, base]
+            assert what == f"a second hidden layer of {base} units"
 
 
 def test_a_network_that_is_not_in_params_yaml_is_named() -> None:
@@ -186,9 +229,7 @@ def test_every_claimed_number_is_measured() -> None:
     for claim in CLAIMS.values():
         for stated in claim.get("numbers", []):
             if "update" in stated:
-                network = NETWORKS[claim["write_up"]]
-                name = network if stated["update"] else f"{network} untrained"
-                assert stated["update"] in EXPERIMENTS[name].marks
+                assert stated["update"] in EXPERIMENTS[NETWORKS[claim["write_up"]]].marks
 
 
 @pytest.mark.parametrize(
@@ -207,7 +248,27 @@ def test_the_product_of_its_matrices_is_a_linear_network_and_no_other() -> None:
     assert product_difference(train(EXPERIMENTS["mini 10"], 0), X) > 1e-3
 
 
-def test_a_ratio_of_times_is_compared_with_the_claim() -> None:
+@pytest.mark.parametrize(
+    ("loops", "expected"),
+    [
+        ([99, 10, 11, 12], True),  # the first round warms up
+        ([99, 9, 8, 7], False),
+        ([0, 10, 11, 12], True),
+        ([99, 9, 10, 12], None),
+    ],
+)
+def test_a_ratio_of_times_must_be_reached_in_each_round_but_the_first(
+    loops: list[float], expected: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]  # on the clock: for each kind of work and each round its start, the loop's end and the end
+    for loop in loops * 2:
+        seconds += [seconds[-1] + loop, seconds[-1] + loop + 1, seconds[-1] + loop + 1]
+    clock = iter(seconds)
+    monkeypatch.setattr(time, "process_time", lambda: next(clock))
+    assert compare_speed(10, columns=5, rounds=3) == Speed(10, expected, expected)
+
+
+def test_times_are_compared_with_the_ratio_that_is_claimed() -> None:
     assert compare_speed(0, columns=50, rounds=2) == Speed(0, True, True)
     assert compare_speed(1e9, columns=50, rounds=2) == Speed(1e9, False, False)
 
@@ -225,7 +286,7 @@ def made(
     sees: int = 7,
 ) -> Run:
     """Return a run that has this accuracy, at its end too unless said, and whose network sees this in any image."""
-    row = Model.model_validate(EXPERIMENTS[name].row | {"seed": 0})
+    row = Model.model_validate(EXPERIMENTS[SHARED.get(name, name)].row | {"seed": 0})
     measured = {mark: dict.fromkeys(("train", "held_out", "test"), (loss, accuracy)) for mark in MARKS}
     measured[END] = dict.fromkeys(measured[END], (loss, end or accuracy))
     run = Run(row, trace or [accuracy] * 150, measured, {}, None)
@@ -235,10 +296,13 @@ def made(
     return run
 
 
+SHARED = {"full 10": "w3"} | dict.fromkeys(OWN, "w5 mini-batches")
+
+
 def evidence(changes: dict[str, list[Run]], **others: Any) -> Evidence:
     """Return evidence in which all runs have an accuracy of 0.6, 0.61 or 0.62, except for some."""
-    runs = {name: [made(name, accuracy) for accuracy in (0.6, 0.61, 0.62)] for name in EXPERIMENTS}
-    runs |= {"full 10": runs["w3"]} | changes
+    runs = {name: [made(name, accuracy) for accuracy in (0.6, 0.61, 0.62)] for name in [*EXPERIMENTS, *SHARED]}
+    runs |= changes
     drawn = np.zeros((784, 4), np.float32), np.array([7, 7, 7, 1])
     on = {split: compared(split) for split in IMAGES}
     given: dict[str, Any] = {
@@ -249,6 +313,23 @@ def evidence(changes: dict[str, list[Run]], **others: Any) -> Evidence:
         "speed": Speed(10, True, False),
     }
     return Evidence(**(given | others))
+
+
+HOLDS, IN_PART, FAILS, OPEN = "holds", "holds in part", "does not hold", "cannot be decided by this"
+
+
+def judged(claim: str, given: Evidence) -> Verdict:
+    """Return the verdict on a claim by its own tests."""
+    return judge({claim: answer(CLAIMS[claim], given).measured}, {})[claim]
+
+
+def verdict(claim: str, given: Evidence) -> str:
+    """Return the same in a word, each test by itself."""
+    return judged(claim, given).alone
+
+
+def quantities(claim: str, given: Evidence) -> list[Quantity]:
+    return [of for of in answer(CLAIMS[claim], given).measured if isinstance(of, Quantity)]
 
 
 def runs(name: str, *accuracies: float) -> dict[str, list[Run]]:
@@ -267,188 +348,263 @@ def as_claimed() -> None:
 
 @pytest.mark.usefixtures("as_claimed")
 @pytest.mark.parametrize(
-    ("accuracies", "verdict", "words"),
+    ("accuracies", "expected", "words"),
     [
+        # the interval of the mean of three that differ by a point is 2.5 points wide to either side, the margin is 1.8
         (
-            [0.84, 0.85, 0.86],
-            "consistent",
-            "is 85.0 % (84.0 % to 86.0 %), and one more run is expected from 80.0 % to 90.0 %",
+            [0.849, 0.85, 0.851],
+            HOLDS,
+            "the interval of the mean is 84.8 % to 85.2 %. Claimed is 85 %, with a margin of 1.8 points.",
         ),
-        ([0.7, 0.71, 0.72], "claimed above what is measured", "Claimed is 85 %."),
-        ([0.95, 0.96, 0.97], "claimed below what is measured", "Claimed is 85 %: what is measured is better."),
+        ([0.84, 0.85, 0.86], OPEN, "to 86.0 %); the interval of the mean is 82.5 % to 87.5 %."),
+        ([0.7, 0.71, 0.72], FAILS, "Claimed is 85 %, with a margin of 1.8 points."),
+        ([0.95, 0.96, 0.97], HOLDS, "Claimed is 85 %, with a margin of 1.8 points: measured is better."),
     ],
 )
 def test_a_claimed_number_gets_a_verdict_and_the_other_parts_are_told(
-    accuracies: list[float], verdict: str, words: str
+    accuracies: list[float], expected: str, words: str
 ) -> None:
-    found = answer(CLAIMS["W2.1"], evidence(runs("w3", *accuracies)))
-    assert found.verdict == verdict
-    assert words in found.finding
-    assert [number.quantity for number in found.measured] == [
+    given = evidence(runs("w3", *accuracies))
+    assert verdict("W2.1", given) == expected
+    assert words in answer(CLAIMS["W2.1"], given).finding
+    found = quantities("W2.1", given)
+    assert [number.quantity for number in found] == [
         f"accuracy on the {part} images after 500 updates" for part in ("training", "held-out", "test")
     ]
-    assert [number.verdict for number in found.measured] == [verdict, None, None]
+    assert [number.region for number in found[1:]] == [None, None]
 
 
 def test_a_number_is_not_tested_on_fewer_images() -> None:
-    found = answer(CLAIMS["W2.1"], evidence(runs("w3", 0.84, 0.85, 0.86)))
-    assert found.verdict == "not testable as stated"
-    assert "on other images than these" in found.finding
+    assert "better" not in answer(CLAIMS["W2.1"], evidence(runs("w3", 0.95, 0.96, 0.97))).finding
+    found = judged("W2.1", evidence(runs("w3", 0.849, 0.85, 0.851)))
+    assert [(part.verdict, part.why) for part in found.parts] == [(OPEN, "the claim is about other images than these")]
+
+
+def test_an_experiment_of_two_claims_is_one() -> None:
+    given = evidence(runs("w3", 0.849, 0.85, 0.851))
+    found = answer(CLAIMS["W1.1"], given)
+    assert (found.measured, "W2.1" in found.finding) == ((), True)
 
 
 @pytest.mark.usefixtures("as_claimed")
-def test_the_cost_of_w4_is_a_tenth_of_the_cross_entropy() -> None:
-    untrained = [made("w4 untrained", 0.1, loss) for loss in (2.299, 2.301, 2.303)]
-    found = answer(CLAIMS["W4.1"], evidence({"w4 untrained": untrained}))
-    cost, accuracy = found.measured
-    assert cost.values == pytest.approx([0.2299, 0.2301, 0.2303])
-    assert (cost.verdict, accuracy.verdict) == ("consistent", "claimed above what is measured")
-    assert found.verdict == "consistent in part"
-    assert "Claimed is 0.230." in found.finding
-    assert "Claimed is 13.3 %." in found.finding
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ((2.299, 2.301, 2.303), IN_PART),  # a cost of 0.2301, whose margin is 0.0028
+        ((2.1, 2.11, 2.12), OPEN),  # lower is no better before the first update
+        ((2.5, 2.51, 2.52), OPEN),
+    ],
+)
+def test_the_cost_of_w4_is_a_tenth_of_the_cross_entropy_and_its_accuracy_is_chance(
+    losses: tuple[float, ...], expected: str
+) -> None:
+    given = evidence({"w4": [made("w4", 0.1, loss) for loss in losses]})
+    cost, accuracy = quantities("W4.1", given)
+    assert cost.values == pytest.approx([loss / 10 for loss in losses])
+    assert (cost.verdict(cost.p), accuracy.p) == (HOLDS if expected == IN_PART else FAILS, None)
+    assert verdict("W4.1", given) == expected
+    finding = answer(CLAIMS["W4.1"], given).finding
+    assert "Claimed is 0.230, with a margin of 0.0028." in finding
+    assert "Claimed is 13.3 %." in finding
 
 
 @pytest.mark.usefixtures("as_claimed")
-@pytest.mark.parametrize("name", ["W1.1", "W2.2", "W3.1", "W3.2", "W4.2", "W5.1"])
+@pytest.mark.parametrize("name", ["W2.2", "W3.1", "W3.2", "W4.2", "W5.1"])
 def test_each_claimed_number_is_compared(name: str) -> None:
     (stated,) = CLAIMS[name]["numbers"]
-    (number, *_) = answer(CLAIMS[name], evidence({})).measured
-    assert isinstance(number, Number)
+    number, *_ = quantities(name, evidence({}))
     assert number.claimed == stated["value"] / 100
     assert number.rounding == stated["rounding"] / 100
+    assert number.region == ((stated["value"] - stated["margin"]) / 100, np.inf)
     assert {"train": "training", "held_out": "held-out"}.get(stated["part"], "test") in number.quantity
-    assert number.verdict == "claimed above what is measured"
+    assert verdict(name, evidence({})) == FAILS
 
 
-@pytest.mark.parametrize(("is_shown", "verdict"), [(True, "consistent"), (False, "not confirmed")])
-def test_an_ablation_is_taken_over(is_shown: bool, verdict: str) -> None:
-    row = {"shown": is_shown, "finding": "It came so."}
-    found = answer(CLAIMS["W3.4"], evidence({}, ablations={"W3.4": row}))
-    assert (found.verdict, found.finding) == (verdict, "It came so.")
+def test_an_ablation_is_taken_over() -> None:
+    row = {"parts": {"a": True, "b": None}, "why": "it is open", "finding": "It came so."}
+    given = evidence({}, ablations={"W3.4": row})
+    assert answer(CLAIMS["W3.4"], given).finding == "It came so."
+    assert [(part.part, part.verdict, part.why) for part in judged("W3.4", given).parts] == [
+        ("a", HOLDS, ""),
+        ("b", OPEN, "it is open"),
+    ]
 
 
 def test_without_activation_it_must_be_the_same_as_softmax_regression_and_as_the_product() -> None:
-    assert answer(CLAIMS["W2.3"], evidence({})).verdict == "consistent"
+    assert verdict("W2.3", evidence({})) == HOLDS
     other = runs("softmax regression", 0.7, 0.71, 0.72)
-    assert answer(CLAIMS["W2.3"], evidence(other)).verdict == "consistent in part"
+    assert verdict("W2.3", evidence(other)) == IN_PART
+    a_little = {"linear": runs("linear", 0.615, 0.625, 0.635)["linear"]}
+    assert verdict("W2.3", evidence(a_little)) == IN_PART  # 1.5 points are not nothing
 
 
 def test_changes_are_compared_seed_by_seed_by_both_recipes() -> None:
     better = runs("full 128", 0.8, 0.81, 0.82) | runs("mini 128", 0.7, 0.71, 0.72) | runs("mini 256", 0.65, 0.66, 0.67)
-    found = answer(CLAIMS["W3.8"], evidence(better))
-    assert found.verdict == "consistent"
-    assert [np.mean(gain.values) for gain in found.measured] == pytest.approx([0.2, 0.1, 0.05])
-    assert "By W3's recipe, 150 full-batch updates: 128 hidden units in place of 10 +20.0 points" in found.finding
+    assert verdict("W3.8", evidence(better)) == HOLDS
+    assert [gain.mean for gain in quantities("W3.8", evidence(better))] == pytest.approx([0.2, 0.1, 0.05])
+    finding = answer(CLAIMS["W3.8"], evidence(better)).finding
+    assert "From W3's weights, 150 full-batch updates: 128 hidden units in place of 10 +20.0 points" in finding
+    assert "From He's weights, 5 epochs of mini-batches of 128: 128 hidden units in place of 10 +10.0" in finding
     worse = runs("mini 256", 0.5, 0.51, 0.52)
-    assert answer(CLAIMS["W3.8"], evidence(better | worse)).verdict == "consistent in part"
+    assert verdict("W3.8", evidence(better | worse)) == IN_PART
+
+
+def test_significantly_is_more_than_a_point() -> None:
+    for gain, expected in ((0.009, FAILS), (0.011, HOLDS)):
+        better = {name: (gain + np.array([0.6, 0.61, 0.62])).tolist() for name in ("full 128", "mini 128", "mini 256")}
+        given = evidence({name: runs(name, *values)[name] for name, values in better.items()})
+        assert verdict("W3.8", given) == expected
 
 
 def test_two_layers_are_compared_with_one_of_as_many_units() -> None:
     changes = runs("mini 128", 0.9, 0.91, 0.92) | runs("mini 128-128", 0.8, 0.81, 0.82)
-    *_, wide = answer(CLAIMS["W3.10"], evidence(changes)).measured
-    assert np.mean(wide.values) == pytest.approx(-0.1)
-    assert wide.verdict == "contradicted"
+    *_, wide = quantities("W3.10", evidence(changes))
+    assert wide.mean == pytest.approx(-0.1)
+    assert wide.verdict(wide.p) == FAILS
 
 
-def test_everything_that_is_said_to_improve_it_is_tried() -> None:
-    found = answer(CLAIMS["W2.4"], evidence({}))
-    assert found.verdict == "not confirmed"
-    for words in ("a second hidden layer", "128 hidden units", "momentum", "RMSProp", "Adam"):
-        assert found.finding.count(words) == 2
+def test_every_optimizer_that_is_said_to_improve_it_is_tried_by_both_recipes() -> None:
+    finding = answer(CLAIMS["W2.4"], evidence({})).finding
+    assert verdict("W2.4", evidence({})) == OPEN
+    for words in ("momentum", "RMSProp", "Adam"):
+        assert finding.count(words) == 2
+    assert CLAIMS["W2.4"]["rests_on"] == ["W3.8", "W3.10"]
 
 
 def test_batches_are_compared_after_as_many_passes() -> None:
     mini = runs("w3 mini-batches", 0.8, 0.81, 0.82)
     full = {"w3": [made("w3", accuracy, end=0.8) for accuracy in (0.6, 0.61, 0.62)]}
-    found = answer(CLAIMS["W3.9"], evidence(mini | full))
-    assert found.verdict == "consistent"
-    assert np.mean(found.measured[0].values) == pytest.approx(0.2)
-    assert "After 750 passes full batches have 80.0 %; mini-batches have as much after 0." in found.finding
+    assert verdict("W3.9", evidence(mini | full)) == HOLDS
+    assert quantities("W3.9", evidence(mini | full))[0].mean == pytest.approx(0.2)
+    finding = answer(CLAIMS["W3.9"], evidence(mini | full)).finding
+    assert "After 750 passes full batches have 80.0 %; mini-batches have as much after 0." in finding
     slower = {"w3 mini-batches": [made("w3 mini-batches", 0.5, end=accuracy) for accuracy in (0.1, 0.11, 0.12)]}
-    found = answer(CLAIMS["W3.9"], evidence(slower | full))
-    assert found.verdict == "contradicted"
-    assert "mini-batches do not get there" in found.finding
+    assert verdict("W3.9", evidence(slower | full)) == FAILS
+    assert "mini-batches do not get there" in answer(CLAIMS["W3.9"], evidence(slower | full)).finding
 
 
 def test_mini_batches_must_be_faster_and_steadier() -> None:
     mini = runs("w5 mini-batches", 0.95, 0.96, 0.97)
     falling = [made("w5", a, trace=[0.1, 0.6, 0.5 + a / 100], end=a + 0.2) for a in (0.6, 0.61, 0.62)]
-    found = answer(CLAIMS["W5.2"], evidence(mini | {"w5": falling}))
-    assert [difference.verdict for difference in found.measured] == ["consistent"] * 3
-    assert [np.mean(difference.values) for difference in found.measured] == pytest.approx([0.35, 0.15, 0.0939])
-    assert "Mini-batches have 94.0 % after 0" in found.finding
-    assert "at most 9.4 points with full batches and by at most 0.0" in found.finding
-    assert answer(CLAIMS["W5.2"], evidence(mini)).verdict == "consistent in part"
+    given = evidence(mini | {"w5": falling})
+    assert verdict("W5.2", given) == HOLDS
+    assert [difference.mean for difference in quantities("W5.2", given)] == pytest.approx([0.35, 0.15, 0.0939])
+    finding = answer(CLAIMS["W5.2"], given).finding
+    assert "Mini-batches have 94.0 % after 0" in finding
+    assert "at most 9.4 points with full batches and by at most 0.0" in finding
+    as_steady = [made("w5", a, trace=[0.1, 0.6, 0.595 + a / 1000], end=a + 0.2) for a in (0.6, 0.61, 0.62)]
+    parts = judged("W5.2", evidence(mini | {"w5": as_steady})).parts
+    assert [part.alone for part in parts] == [HOLDS, HOLDS, FAILS]  # less than a point is no fall
 
 
 @pytest.mark.usefixtures("as_claimed")
 def test_a_dip_needs_its_update_its_depth_and_the_recovery() -> None:
-    dipping = [made("w4", accuracy, trace=DIPPING) for accuracy in (0.6, 0.61, 0.62)]
-    found = answer(CLAIMS["W4.3"], evidence({"w4": dipping}))
-    at_update, bottom, recovery = found.measured
-    assert bottom.values == [0.55] * 3
-    assert recovery.values == pytest.approx([0.25] * 3)
-    assert (at_update.verdict, recovery.verdict, found.verdict) == ("consistent", "consistent", "consistent")
-    assert "at the updates 50, 50, 50" in found.finding
-    later = [made("w4", accuracy, trace=[*DIPPING[:100], 0.1, *DIPPING[101:]]) for accuracy in (0.6, 0.61, 0.62)]
-    found = answer(CLAIMS["W4.3"], evidence({"w4": later}))
-    assert (found.measured[1].values, found.measured[2].verdict) == ([0.55] * 3, "contradicted")
+    dipping = [made("w4", accuracy, trace=DIPPING) for accuracy in (0.599, 0.6, 0.601)]
+    given = evidence({"w4": dipping})
+    at_update, before, afterwards = quantities("W4.3", given)
+    assert at_update.region == pytest.approx((0.581, 0.619))
+    assert before.values == pytest.approx([0.25] * 3)
+    assert afterwards.values == [0] * 3
+    assert verdict("W4.3", given) == HOLDS
+    finding = answer(CLAIMS["W4.3"], given).finding
+    assert "at the updates 50, 50, 50, one for each seed, where the accuracy is 55.0 %" in finding
+    later = [made("w4", accuracy, trace=[*DIPPING[:100], 0.1, *DIPPING[101:]]) for accuracy in (0.599, 0.6, 0.601)]
+    assert [part.alone for part in judged("W4.3", evidence({"w4": later})).parts] == [HOLDS, HOLDS, FAILS]
     elsewhere = [made("w4", accuracy, trace=DIPPING) for accuracy in (0.8, 0.81, 0.82)]
-    assert answer(CLAIMS["W4.3"], evidence({"w4": elsewhere})).verdict == "consistent in part"
-    assert answer(CLAIMS["W4.3"], evidence(runs("w4", 0.8, 0.81, 0.82))).verdict == "not confirmed"
+    assert [part.alone for part in judged("W4.3", evidence({"w4": elsewhere})).parts] == [FAILS, HOLDS, HOLDS]
+    flat = judged("W4.3", evidence(runs("w4", 0.8, 0.81, 0.82)))
+    assert [part.alone for part in flat.parts] == [FAILS, FAILS, HOLDS]
 
 
-@pytest.mark.parametrize(("label", "verdict"), [(7, "consistent"), (2, "not confirmed")])
-def test_the_first_test_image_must_be_a_7(label: int, verdict: str, as_claimed: None) -> None:
+@pytest.mark.parametrize(
+    ("label", "seen", "expected"),
+    [
+        (7, [7, 7, 7], HOLDS),
+        (2, [7, 7, 7], FAILS),
+        (7, [7, 1, 2], FAILS),
+        (7, [7, 7, 2], OPEN),
+        (7, [7] * 9 + [2], HOLDS),
+    ],
+)
+def test_the_first_test_image_must_be_a_7_and_be_recognized(
+    label: int, seen: list[int], expected: str, as_claimed: None
+) -> None:
     np.save(splits.directory("standard") / "y_test.npy", np.full(30, label, np.uint8))
-    found = answer(CLAIMS["W4.4"], evidence({}))
-    assert found.verdict == verdict
-    assert f"Its label is {label}, and 3 of 3 networks" in found.finding
-
-
-def test_the_first_test_image_must_be_recognized(as_claimed: None) -> None:
-    np.save(splits.directory("standard") / "y_test.npy", np.full(30, 7, np.uint8))
-    found = answer(CLAIMS["W4.4"], evidence({"w4": [made("w4", 0.9, sees=digit) for digit in (7, 1, 2)]}))
-    assert found.verdict == "not confirmed"
-    assert "Its label is 7, and 1 of 3 networks" in found.finding
+    given = evidence({"w4": [made("w4", 0.9, sees=digit) for digit in seen]})
+    assert verdict("W4.4", given) == expected
+    assert f"Its label is {label}, and {seen.count(7)} of {len(seen)} networks" in answer(CLAIMS["W4.4"], given).finding
 
 
 def test_the_first_image_of_another_test_set_says_nothing() -> None:
-    assert answer(CLAIMS["W4.4"], evidence({})).verdict == "not testable as stated"
+    assert verdict("W4.4", evidence({})) == OPEN
 
 
-@pytest.mark.parametrize(("faster", "verdict"), [(True, "consistent"), (False, "not confirmed")])
-def test_matrices_must_be_so_much_faster(faster: bool, verdict: str) -> None:
-    found = answer(CLAIMS["W4.5"], evidence({}, speed=Speed(10, faster, False)))
-    assert found.verdict == verdict
-    assert f"is {'' if faster else 'not '}more than 10 times as fast" in found.finding
+@pytest.mark.parametrize(
+    ("whole_pass", "product", "expected", "words"),
+    [
+        (True, True, HOLDS, "in a loop over them in each of several rounds"),
+        (True, False, IN_PART, "its first product W X alone in none of several rounds"),
+        (False, False, FAILS, "in a loop over them in none of several rounds"),
+        (None, False, OPEN, "in a loop over them in some rounds"),
+    ],
+)
+def test_matrices_must_be_so_much_faster(
+    whole_pass: bool | None, product: bool | None, expected: str, words: str
+) -> None:
+    given = evidence({}, speed=Speed(10, whole_pass, product))
+    assert verdict("W4.5", given) == expected
+    finding = answer(CLAIMS["W4.5"], given).finding
+    assert words in finding
+    assert "is at least 10 times as fast" in finding
 
 
 def test_scales_and_rates_fail_where_fewer_than_half_are_right() -> None:
-    extremes = [f"scale {SCALES[0]:g}", f"scale {SCALES[-1]:g}", f"rate {RATES[0]:g}", f"rate {RATES[-1]:g}"]
+    extremes = [f"scale {SCALES[0]:g}", f"scale {SCALES[1]:g}", f"scale {SCALES[-1]:g}", f"rate {RATES[0]:g}"]
     failing = {name: runs(name, 0.1, 0.11, 0.12)[name] for name in extremes}
-    assert answer(CLAIMS["W5.3"], evidence(failing)).verdict == "consistent"
-    assert answer(CLAIMS["W5.3"], evidence({})).verdict == "not confirmed"
-    found = answer(CLAIMS["W5.3"], evidence(failing | runs(extremes[1], 0.1, 0.1, 0.6)))
-    assert found.verdict == "consistent in part"
-    assert "with the smallest weights they do; with the largest weights they do not" in found.finding
-    assert "11.0 % (10.0 % to 12.0 %) at 10." in found.finding
-    assert len(found.measured) == len(SCALES) + len(RATES)
+    highest = f"rate {RATES[-1]:g}"
+    worse_than_guessing = [made(highest, 0.1, loss) for loss in (2.31, 5.0, float("nan"))]
+    assert verdict("W5.3", evidence(failing | {highest: worse_than_guessing})) == HOLDS
+    assert verdict("W5.3", evidence({})) == FAILS
+    disagreeing = [made(highest, 0.1, loss) for loss in (2.29, 2.31, 5.0)]
+    found = judged("W5.3", evidence(failing | {highest: disagreeing} | runs(extremes[2], 0.9, 0.91, 0.92)))
+    assert [(part.part, part.alone) for part in found.parts] == [
+        ("weights of 0 fail", HOLDS),
+        ("weights as small as 0.0001 fail", HOLDS),
+        ("weights as large as 10 fail", FAILS),
+        ("a rate of 0.0001 takes forever", HOLDS),
+        ("a rate of 10 diverges", OPEN),
+    ]
+    finding = answer(CLAIMS["W5.3"], evidence(failing | {highest: disagreeing})).finding
+    assert "by the scale of the initial weights: 11.0 % (10.0 % to 12.0 %) at 0;" in finding
+    assert "11.0 % (10.0 % to 12.0 %) at 10. By the rate: 11.0 % (10.0 % to 12.0 %) at 0.0001;" in finding
+    assert "At the highest rate 2 of 3 runs end with a loss above that of guessing, 0 with NaN" in finding
+    assert len(quantities("W5.3", evidence({}))) == len(SCALES) + len(RATES)
 
 
-def test_most_digits_drawn_by_hand_must_be_recognized() -> None:
-    found = answer(CLAIMS["W5.4"], evidence({}))
-    assert found.verdict == "consistent"
-    assert [list(number.values) for number in found.measured] == [[0.75] * 3] * 2
-    other = np.zeros((784, 4), np.float32), np.array([7, 1, 2, 3])
-    assert answer(CLAIMS["W5.4"], evidence({}, drawn=other)).verdict == "not confirmed"
-    one_worse = [made("w5", 0.8, sees=digit) for digit in (7, 7, 1)]
-    assert answer(CLAIMS["W5.4"], evidence({"w5": one_worse})).verdict == "consistent in part"
+def test_digits_drawn_by_hand_must_be_recognized_as_reliably_as_is_claimed_of_test_images() -> None:
+    def drawn(right: int) -> tuple[Any, Any]:
+        return np.zeros((784, 30), np.float32), np.array([7] * right + [1] * (30 - right))
+
+    assert [list(number.values) for number in quantities("W5.4", evidence({}, drawn=drawn(21)))] == [[0.7] * 3] * 2
+    for right, expected in ((25, FAILS), (26, HOLDS), (30, HOLDS)):  # 84 % are 25.2 of 30
+        assert verdict("W5.4", evidence({}, drawn=drawn(right))) == expected
+    blind = [made("w5", 0.8, sees=1) for _ in range(3)]
+    found = judged("W5.4", evidence({"w5": blind}, drawn=drawn(30)))
+    assert [(part.part, part.alone) for part in found.parts] == [("as printed", FAILS), ("with mini-batches", HOLDS)]
 
 
 def test_without_a_test_part_comparisons_are_made_on_the_held_out_images() -> None:
     path = splits.directory("kaggle") / "split.json"
     path.write_text(path.read_text().replace('"test": 30', '"test": 0'))
-    (gain,) = answer(CLAIMS["W3.9"], evidence({})).measured
-    assert isinstance(gain, Difference)
+    (gain,) = quantities("W3.9", evidence({}))
     assert gain.quantity.startswith("gain in accuracy on the held-out images")
+
+
+def test_each_claim_is_judged_by_something_and_what_it_is_judged_by_has_a_name(as_claimed: None) -> None:
+    given = evidence({}, ablations={name: {"parts": {"a": True}, "why": "", "finding": "So."} for name in CLAIMS})
+    for name, claim in CLAIMS.items():
+        found = answer(claim, given)
+        assert found.measured or claim.get("same_as")
+        names = [part.part for part in judge({name: found.measured}, {})[name].parts]
+        assert len(set(names)) == len(names)
+        assert all(isinstance(part, Quantity | Shown) for part in found.measured)

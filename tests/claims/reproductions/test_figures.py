@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,16 +8,30 @@ from matplotlib.axes import Axes
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure, SubFigure
 
-from stages.claims.reproductions.figures import draw_claims, draw_curves, draw_dip, draw_dots
-from stages.claims.reproductions.runs import END
-from stages.claims.reproductions.verdicts import Number
+from stages.claims.reproductions.figures import (
+    BATCHES,
+    HIDDEN,
+    LAYERS,
+    LINEAR,
+    OPTIMIZERS,
+    RECIPES,
+    draw_claims,
+    draw_curves,
+    draw_dip,
+    draw_dots,
+)
+from stages.claims.reproductions.runs import END, experiments
+from stages.claims.verdicts import Quantity
 from stages.nn.schedules import Steps
+from stages.shared import schema
 from stages.shared.figures import BLUE, VERMILION
+from stages.shared.parameters import Parameters
 
+EXPERIMENTS = experiments(Parameters.model_validate(schema.read(Path(__file__).parents[3] / "params.yaml")).models)
 ROWS = [
-    ("A1", Number("accuracy", [0.8, 0.82], "share", 0.9, 0.005)),
-    ("A2", Number("cost", [0.2, 0.3], "", 0.25, 0.05)),
-    ("A3", Number("accuracy at 9", [0.5, 0.6, 0.7], "share", 0.6, 0.0005)),
+    ("A1", Quantity("accuracy", [0.8, 0.82], "share", (0.88, np.inf), 0.9, 0.005), "does not hold"),
+    ("A2", Quantity("cost", [0.2, 0.3], "", (0.2, 0.3), 0.25, 0.05), "holds"),
+    ("A3", Quantity("accuracy at 9", [0.5, 0.6, 0.7], "share", None, 0.6, 0.0005, why="chance"), "open"),
 ]
 
 
@@ -41,6 +56,28 @@ def dots(axes: Axes) -> list[list[float]]:
     return [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_marker() == "o"]
 
 
+def test_labels_are_what_the_experiments_are() -> None:
+    rows = {name: experiment.row for name, experiment in EXPERIMENTS.items()}
+    assert {name: label for name, (label, _) in BATCHES.items()} == {
+        name: f"mini-batches of {size}" if (size := rows[name]["batch_size"]) else "full batches" for name in BATCHES
+    }
+    for kind, (label, _) in RECIPES.items():
+        row = rows[f"{kind} 128"]
+        assert label.startswith("mini-batches" if row["batch_size"] else "full batches")
+        assert ("He's weights" in label) == (row["initializer"]["name"] == "he")
+    for name, label in (HIDDEN | LAYERS).items():
+        units = [str(layer["units"]) for layer in rows[f"mini {name}"]["layers"] if "units" in layer]
+        assert label == "-".join(units)
+    for name, label in OPTIMIZERS.items():
+        assert rows[f"mini {name}"]["optimizer"]["name"].endswith(label.lower())
+    layers = {label: [layer["name"] for layer in rows[name]["layers"]] for name, label in LINEAR.items()}
+    assert layers == {
+        "no hidden\nlayer": ["affine"],
+        "no\nactivation": ["affine", "affine"],
+        "ReLU": ["affine", "relu", "affine"],
+    }
+
+
 def test_runs_are_drawn_relative_to_the_claim_each_unit_on_its_own_axis() -> None:
     figure = panel()
     draw_claims(figure, ROWS)
@@ -53,18 +90,24 @@ def test_runs_are_drawn_relative_to_the_claim_each_unit_on_its_own_axis() -> Non
     assert [label.get_text() for label in plain.get_yticklabels()] == ["A2  cost"]
 
 
-def test_a_row_has_interval_claim_rounding_and_verdict() -> None:
+def test_a_row_has_interval_claim_margin_and_verdict() -> None:
     figure = panel()
-    draw_claims(figure, ROWS[1:2])
-    (axes,) = figure.axes
-    bar, _, claim = axes.lines[:3]
+    draw_claims(figure, ROWS)
+    shares, axes = figure.axes
+    _, bar, claim = axes.lines[:3]
     assert np.asarray(bar.get_xdata()) == pytest.approx(np.subtract(ROWS[1][1].interval, 0.25))
     assert same_color(claim.get_color(), VERMILION)
     assert np.asarray(claim.get_xdata()).tolist() == [0]
-    (rounding,) = axes.collections
-    x = rounding.get_paths()[0].vertices
-    assert (np.min(np.asarray(x)[:, 0]), np.max(np.asarray(x)[:, 0])) == pytest.approx((-0.05, 0.05))
-    assert axes.texts[0].get_text() == "0.2500 (0.2000 to 0.3000)\nconsistent"
+    (margin,) = axes.collections
+    assert ends(margin) == pytest.approx((-0.05, 0.05))
+    assert [ends(margin) for margin in shares.collections] == [pytest.approx((-2, 2))]  # the third has none
+    assert [text.get_text() for text in axes.texts] == ["0.2500 (0.2000 to 0.3000)\nholds"]
+    assert [text.get_text().split("\n")[1] for text in shares.texts] == ["does not hold", "open"]
+
+
+def ends(margin: Any) -> tuple[float, float]:
+    x = np.asarray(margin.get_paths()[0].vertices)[:, 0]
+    return float(x.min()), float(x.max())
 
 
 def test_experiments_stand_side_by_side_and_those_missing_leave_a_gap() -> None:
