@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from publishing import index
+from stages.shared import schema
+
+ROOT = Path(__file__).parents[2]
 
 TERMS = """
 null space:
@@ -83,13 +86,13 @@ def test_every_symbol_has_a_row_and_a_page(marks: index.Marks) -> None:
 
 
 def test_every_term_of_the_index_is_in_the_derivations() -> None:
-    terms = index.schema.validate(index.Terms, index.schema.read(index.TERMS)).root
+    terms = schema.validate(index.Terms, schema.read(index.TERMS)).root
     marked = ""
     found = index.Marks()
-    for path in sorted((index.ROOT / "docs/derivations").glob("*.md")):
+    for path in sorted((ROOT / "docs/derivations").glob("*.md")):
         marked += found.set(path.stem, path.read_text(encoding="utf-8"))
     for name, of in terms.items():
         assert f'#index("{name}");' in marked, name
         assert {f"{page}.md" for page in (of.pages if of else [])} <= {
-            path.name for path in (index.ROOT / "docs/derivations").iterdir()
+            path.name for path in (ROOT / "docs/derivations").iterdir()
         }
