@@ -205,6 +205,16 @@ def test_a_hyphen_is_found_as_a_hyphen(built: "Copy", pages: dict[str, list[str]
     assert "cross-entropy" in "".join(pages[NOTES])
 
 
+def test_a_hyphen_is_one_after_a_line_that_ends_within_a_long_word(built: "Copy", tmp_path: Path) -> None:
+    head = built.typst(PAPER).partition("#align(center, {")[0]
+    words = "#block(width: 4cm)[Differentiation of incomprehensibilities notwithstanding.] Five write-ups."
+    source: Any = f"{head}\n{words}".encode()
+    (tmp_path / "a.pdf").write_bytes(typst.compile(source, ignore_system_fonts=True))
+    text = PdfReader(tmp_path / "a.pdf").pages[0].extract_text()
+    assert "\xad" not in text
+    assert "write-ups" in text
+
+
 def test_the_notes_show_code_where_it_is_the_formula_and_no_more(built: "Copy", pages: dict[str, list[str]]) -> None:
     text = "".join(pages[NOTES])
     assert "__post_init__" not in text
