@@ -108,7 +108,7 @@ def test_table_has_a_line_for_each_model_of_the_parameters(run_project: Path) ->
 def test_everything_else_stays(run_project: Path) -> None:
     readme.update(check=False)
     text = read(run_project)
-    assert "old" not in text
+    assert "\nold\n" not in text
     assert text.startswith("# Title\n\n<!-- results -->\n\n|")
     assert "<!-- /results -->\n\nbetween\n\n<!-- picture -->\n\n![" in text
     assert ")\n\n<!-- /picture -->\n<!-- ladder -->\n\nNo rung has been run yet" in text
