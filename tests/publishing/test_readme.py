@@ -92,7 +92,7 @@ def test_what_the_readme_of_the_project_links_to_is_there() -> None:
 def test_everything_else_stays(run_project: Path) -> None:
     readme.update(check=False)
     text = read(run_project)
-    assert "old" not in text
+    assert "\nold\n" not in text
     assert text.startswith("# Title\n\n<!-- results -->\n\n|")
     assert "<!-- /results -->\n\nbetween\n\n<!-- picture -->\n\n![" in text
     assert ")\n\n<!-- /picture -->\n<!-- ladder -->\n\nNo rung has been run yet" in text
