@@ -5,11 +5,13 @@ what is below in another: the stronger, the further from 0.
 """
 
 import numpy as np
-from matplotlib.colors import to_rgba
-from matplotlib.patches import Rectangle
 
 from stages.nn.arrays import Array
 from stages.shared.figures import BLUE, GRAY, INK, VERMILION, Axes, Figure, SubFigure
+
+# isort: split
+from matplotlib.colors import to_rgba
+from matplotlib.patches import Rectangle
 
 SIDE = 0.23  # inches, of a cell on a sheet of its own
 COVERED = {INK: 0.3, BLUE: 0.5, VERMILION: 0.5}  # at most, by color, of a cell whose number can be read

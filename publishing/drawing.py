@@ -5,10 +5,11 @@ import io
 import math
 import re
 
+from stages.shared.figures import GRAY, INK, LIGHT_GRAY, METADATA, Axes, Figure, use_style
+
+# isort: split
 import matplotlib as mpl
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
-
-from stages.shared.figures import GRAY, INK, LIGHT_GRAY, METADATA, Axes, Figure, use_style
 
 INCHES = (7.0, 2.8)  # width and height, unless a block sets others
 POINTS = 9  # of type: the paper sets a picture of seven inches a tenth smaller, and 8 points can be read

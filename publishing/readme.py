@@ -36,7 +36,7 @@ def climbed(rows: Parameters) -> str:
 def claims(rows: Parameters) -> str:
     """Return how many claims of the write-ups have each verdict."""
     measured = Reproductions.load()
-    return escaped(f"{len(measured.claims)} claims: {', '.join(words.verdict_counts(measured.claims))}.")
+    return escaped(f"Of {len(measured.counted)} claims: {', '.join(words.verdict_counts(measured.claims))}.")
 
 
 SECTIONS: dict[str, Callable[[Parameters], str]] = {

@@ -62,6 +62,7 @@ def test_a_page_has_its_parts(page: Path) -> None:
     assert re.search(r"^ *assert ", sections["Check"], flags=re.MULTILINE)
     exercises = len(re.findall(r"^\*\*\d+\.\*\*", sections["Exercises"], flags=re.MULTILINE))
     assert 2 <= exercises == sections["Exercises"].count('\n??? success "Answer"\n')
+    assert "\n``` {.python .exec figure=" in page.read_text(encoding="utf-8")
 
 
 @pages
@@ -71,7 +72,7 @@ def test_a_marked_line_of_code_is_an_equation_that_is_there(page: Path) -> None:
     }
     expanded = expand(page.read_text(encoding="utf-8"), page.relative_to(ROOT).as_posix(), executed=[""] * 99)
     marked = set(re.findall(r"# @(eq:[\w-]+)", expanded))
-    assert marked
+    assert marked or page.stem == "batches"  # whose code draws, and computes no equation
     assert marked <= labels
 
 

@@ -343,6 +343,7 @@ def test_a_wrong_digit_is_found(page: str) -> None:
 
 DRAWN = {  # pages whose figures show the example: the arrays that are typed in their code, and numbers in their words
     "affine": 2,
+    "batch_mean": 2,
     "relu": 2,
     "matrix_chain_rule": 0,
     "computational_graph": 0,

@@ -101,7 +101,7 @@ def test_everything_else_stays(run_project: Path) -> None:
 
 def test_claims_are_counted_by_their_verdicts(run_project: Path) -> None:
     readme.update(check=False)
-    assert "<!-- claims -->\n\n1 claims: 1 holds.\n\n<!-- /claims -->" in read(run_project)
+    assert "<!-- claims -->\n\nOf 1 claims: 1 holds.\n\n<!-- /claims -->" in read(run_project)
 
 
 def test_the_best_rung_of_the_ladder_is_told(run_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
