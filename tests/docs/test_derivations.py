@@ -62,7 +62,10 @@ def test_a_page_has_its_parts(page: Path) -> None:
     assert re.search(r"^ *assert ", sections["Check"], flags=re.MULTILINE)
     exercises = len(re.findall(r"^\*\*\d+\.\*\*", sections["Exercises"], flags=re.MULTILINE))
     assert 2 <= exercises == sections["Exercises"].count('\n??? success "Answer"\n')
-    assert "\n``` {.python .exec figure=" in page.read_text(encoding="utf-8")
+
+
+def test_every_page_has_a_picture() -> None:
+    assert [page.stem for page in PAGES if "\n``` {.python .exec figure=" not in page.read_text(encoding="utf-8")] == []
 
 
 @pages
