@@ -260,8 +260,8 @@ def boxes(page: Any) -> Iterator[tuple[str, float, float, float, float]]:
     """Yield each character of a page with its left, top, right and lower end, in cm from the left upper corner."""
     text = page.get_textpage()
     for number in range(text.count_chars()):
-        character = chr(pdfium.raw.FPDFText_GetUnicode(text, number))
-        if character.isprintable() and not character.isspace():
+        character = chr(pdfium.raw.FPDFText_GetUnicode(text, number))  # half a letter of a formula is a letter
+        if character > " " and not character.isspace():
             left, bottom, right, top = (length / CM for length in text.get_charbox(number))
             yield character, left, HEIGHT - top, right, HEIGHT - bottom
 
