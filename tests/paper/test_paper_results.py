@@ -163,7 +163,7 @@ def check_numbers(rows: Rows, copy: "Copy") -> None:
         mean, sd, low, high, claimed = (
             factor * x for x in (measured["mean"], measured["sd"], *measured["interval"], measured["claimed"])
         )
-        if measured["region"]:
+        if measured.get("region"):
             check(row[1], f"#{sign} (#)", claimed, factor * (measured["claimed"] - measured["region"][0]))
         else:
             check(row[1], f"#{sign}", claimed)
@@ -259,13 +259,15 @@ def check_effects(rows: Rows, copy: "Copy") -> None:
 
 
 def check_ladder(rows: Rows, copy: "Copy") -> None:
-    found = list(copy.read("ladder/results.json")["rungs"].values())
-    steps = [rung for rung in found if rung["mean"] and f"{rung['multiply_adds']:,}" in {row[5] for row in rows}]
-    for row in rows:
-        (rung,) = [each for each in steps if agrees(row[2].split(" ")[0], 100 * each["mean"])]
+    found, stated = copy.read("ladder/results.json")["rungs"], copy.read("ladder/rungs.yaml")
+    names = [name for name, rung in (stated["rungs"] | stated["committees"]).items() if rung["part"] != "left out"]
+    expected = [(stated["rungs"] | stated["committees"])[name] | found[name] for name in names if name in found]
+    for row, rung in zip(rows, expected, strict=True):
+        assert numbers(row[1]) == numbers(rung["change"])
         check(row[2], "# ± #", 100 * rung["mean"], 100 * rung["spread"])
         check(row[3], "# to #", *(100 * end for end in rung["interval"]))
         check(row[4], "#", rung["wrong"])
+        check(row[5], "#", rung["multiply_adds"])
         check(row[6], "#", rung["seeds"])
         assert abs(float(row[7]) / rung["seconds"] - 1) < 0.005
 
