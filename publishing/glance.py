@@ -30,7 +30,8 @@ class Shown:
 
     @property
     def _is_a_difference(self) -> bool:
-        return self.of.claimed is None and self.of.verdict is not None
+        is_accuracy = self.of.quantity.startswith("accuracy")
+        return self.of.claimed is None and self.of.verdict is not None and not is_accuracy
 
     def _number(self, value: float) -> str:
         if self.of.unit != "share":

@@ -22,6 +22,7 @@ LOSS = {
     "interval": [-0.0121, 0.0034],
     "verdict": "cannot be decided by this",
 }
+JUDGED = {**SHARE, "quantity": "accuracy on the test images, scale 10", "verdict": "holds"}
 UNJUDGED = {**SHARE, "quantity": "rate 10", "verdict": None}
 
 
@@ -58,6 +59,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         ("{of[momentum]}", "+15.9 points (+13.0 to +18.7)"),
         ("{of[RMSProp].mean}", "-0.4 points"),
         ("{of[rate 10]}", "83.9 % (80.5 to 87.3)"),
+        ("{of[scale 10].mean}", "83.9 %"),
         ("{claim:least \\d+}; {finding:\\d of \\d}", "least 10; 5 of 6"),
         ("{heeded[a: b]:.1%} and {ignored[[-5, 5): end]}", "64.1 % and NaN"),
     ],
@@ -78,7 +80,7 @@ def test_fields_are_filled_with_what_was_measured(template: str, shown: str, wor
             "without": {"[-5, 5): end": "NaN"},
         }
     )
-    of = answer(NUMBER, COST, GAIN, LOSS, UNJUDGED)
+    of = answer(NUMBER, COST, GAIN, LOSS, JUDGED, UNJUDGED)
     assert glance.cells("W1", of, warning) == ["some", shown]
 
 
