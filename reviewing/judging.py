@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from reviewing.significance import Spread
+from stages.claims.verdicts import IN_PART, UNDECIDED
 from stages.shared.errors import UserError
 
 REPEATED = "finding"  # the key of sentences made from numbers that stand beside them
 TOLERANCE = 0.005  # other processors and libraries round otherwise, and training amplifies it
-CONCLUSIONS = ("dataset", "shown", "verdict")  # keys of words that must be the same on any machine
+# Keys of words that must be the same on any machine, but for a verdict near a limit, where the last bits may decide.
+CONCLUSIONS = ("dataset", "shown", "verdict")
 ABSENT = "absent"
 
 Place = tuple[str | int, ...]
@@ -66,8 +68,11 @@ def leaves(content: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tu
 def _judged(
     place: Place, old: Any, new: Any, allowed: Mapping[Place, Allowed]
 ) -> Literal["within", "beyond", "not judged"]:
-    if ABSENT in (old, new) or (place and place[-1] in CONCLUSIONS):
+    if ABSENT in (old, new):
         return "beyond"
+    if place and place[-1] in CONCLUSIONS:
+        near_a_limit = place[-1] == "verdict" and {old, new} & {IN_PART, UNDECIDED}
+        return "not judged" if near_a_limit else "beyond"
     if place not in allowed:
         return "not judged"
     low, high, _ = allowed[place]

@@ -17,10 +17,11 @@ VERDICTS = {"beyond": "**no**", "within": "yes", "not judged": "not judged"}
 
 RULE = f"""**The rule.** Where NumPy, its library of linear algebra, the kernel and the SIMD extensions are the
 recorded ones, or the recorded ones are not known, every output must have the recorded bytes. Elsewhere the data must,
-and so must the words of the metrics (data set, verdict, shown). An accuracy may be as far from the recorded one as two
-runs that differ in the seed alone (95 %); where that is not measured, it must lie in the 95 % interval recorded with
-it. A mean over seeds may be as far as that of as many other seeds, a cross-entropy by {TOLERANCE:g}, or as much of its
-size if that is above 1. Other numbers, figures, arrays and the PDF may differ: they are named and not judged."""
+and so must the words of the metrics: the data set, what was shown, and a verdict, unless it leaves something open in
+one of the two runs. An accuracy may be as far from the recorded one as two runs that differ in the seed alone (95 %);
+where that is not measured, it must lie in the 95 % interval recorded with it. A mean over seeds may be as far as that
+of as many other seeds, a cross-entropy by {TOLERANCE:g}, or as much of its size if that is above 1. Other numbers,
+figures, arrays and the PDF may differ: they are named and not judged."""
 
 
 class Output(NamedTuple):

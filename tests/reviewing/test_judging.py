@@ -9,7 +9,7 @@ from reviewing.significance import Spread
 from stages.shared.errors import UserError
 
 PART = {"accuracy": 0.96, "interval": [0.95, 0.97], "cross_entropy": 0.2, "recall": [0.9, 0.8]}
-MEAN = {"quantity": "gain", "seeds": 5, "mean": 0.5, "sd": 0.02, "verdict": "consistent"}
+MEAN = {"quantity": "gain", "seeds": 5, "mean": 0.5, "sd": 0.02, "verdict": "holds"}
 
 
 def unmeasured(part: str) -> None:
@@ -67,7 +67,8 @@ def test_the_spread_of_the_same_part_comes_first(accuracy: float, verdict: str) 
         ({"mean": 0.535}, "within"),
         ({"mean": 0.5353}, "beyond"),
         ({"mean": 0.57, "sd": 0.04}, "within"),  # the larger of both spreads
-        ({"verdict": "not confirmed"}, "beyond"),
+        ({"verdict": "does not hold"}, "beyond"),
+        ({"verdict": "cannot be decided by this"}, "not judged"),
     ],
 )
 def test_a_mean_over_seeds_and_its_verdict(change: dict[str, Any], verdict: str) -> None:
