@@ -149,7 +149,7 @@ def test_formulas_are_set_in_their_own_fonts(browser: "Browser", address: str) -
 
 
 def test_a_long_equation_scrolls_in_its_own_box(browser: "Browser", address: str) -> None:
-    page = browser.new_page(viewport={"width": 380, "height": 800})
+    page = browser.new_page(viewport={"width": 260, "height": 800})
     page.goto(f"{address}derivations/optimizers/")
     equation = page.locator("#eq\\:optimizers")
     box, number = equation.locator(".formula"), equation.locator("> a").first
