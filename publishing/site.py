@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+import os
 import re
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -29,6 +31,7 @@ CHECK = re.compile(r"^## Check\n", re.MULTILINE)
 log = logging.getLogger("mkdocs.hooks.publishing")  # a warning below "mkdocs" fails a strict build
 
 chapters: dict[str, str] = {}  # path of a derivation: its number, from the order of the navigation
+printed: dict[str, Future[list[str]]] = {}  # path of a page: the outputs of its blocks, executed while others are
 drawn: dict[str, str] = {}  # path of a page: its HTML with formulas
 executed: dict[str, tuple[str, str, list[str]]] = {}  # path of a notebook: its page's Markdown, file and outputs
 
@@ -98,30 +101,44 @@ def _publish(style: str, files: Files, config: MkDocsConfig) -> None:
 
 
 def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> None:
-    """Give each derivation the number of its chapter."""
+    """Give each derivation the number of its chapter, and begin to execute the blocks of all pages."""
     pages = [page.file.src_uri for page in nav.pages if page.file.src_uri.startswith("derivations/")]
     chapters.clear()
     chapters.update({uri: str(number) for number, uri in enumerate(pages, 1)})
+    pool = ThreadPoolExecutor(os.cpu_count())
+    for file in files.documentation_pages():
+        printed[file.src_uri] = pool.submit(blocks.outputs, file.content_string, _name(file))
+    pool.shutdown(wait=False)
+
+
+def on_build_error(error: Exception) -> None:
+    """Execute no more blocks."""
+    for outputs in printed.values():
+        outputs.cancel()
+
+
+def _name(file: File) -> str:
+    """Return the path of a page from the project's folder, for messages."""
+    path = Path(file.abs_src_path or file.src_uri)
+    return path.relative_to(blocks.ROOT).as_posix() if path.is_relative_to(blocks.ROOT) else path.as_posix()
 
 
 @event_priority(100)
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in source, execute blocks, and put the number of the chapter before its title."""
-    skipped = page.file.content_string.count("\n") - markdown.count("\n")
-    path = Path(page.file.abs_src_path or page.file.src_uri)
-    name = path.relative_to(blocks.ROOT).as_posix() if path.is_relative_to(blocks.ROOT) else path.as_posix()
+    """Fill in source and what blocks print, and put the number of the chapter before its title."""
+    skipped, name = page.file.content_string.count("\n") - markdown.count("\n"), _name(page.file)
     markdown = markdown.replace("{{ repository }}", _repository(config))
     if number := chapters.get(page.file.src_uri):
         markdown = re.sub(r"^# ", f"# {number}. ", markdown, count=1, flags=re.MULTILINE)
     try:
-        outputs = blocks.outputs(markdown, name, 1 + skipped)
+        outputs = printed[page.file.src_uri].result()
         linked = repository.named_tests(markdown, config.extra.get("repository") or "")
         expanded = blocks.expand(linked, name, 1 + skipped, outputs)
     except UserError as error:
         raise PluginError(str(error)) from None
     if notebook := files.get_file_from_path(_notebook_of(page.file)):
         executed[notebook.src_uri] = markdown, name, outputs
-        link = f"[Download this page as a notebook]({path.stem}.ipynb), to change its code and run it again."
+        link = f"[Download this page as a notebook]({Path(name).stem}.ipynb), to change its code and run it again."
         expanded = CHECK.sub(lambda heading: f"{heading[0]}\n{link}\n", expanded, count=1)
     return expanded
 
