@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,7 +21,24 @@ from stages.nn.relu import ReLU
 from tests.conftest import unavailable
 from tests.test_export import read_tensors
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 ROOT = Path(__file__).parents[2]
+
+
+@contextlib.contextmanager
+def touched(browser: "Browser", address: str) -> "Iterator[Page]":
+    """Yield a page in a browser that has a mouse and a touch screen, and see that it throws no error."""
+    context = browser.new_context(has_touch=True)
+    context.set_default_timeout(60_000)  # the machine may be busy
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    yield page
+    context.close()
+    assert errors == []
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from stages.shared.drawings import normalize
 from stages.shared.mnist import FORM
 from stages.shared.models import build_network
 from stages.shared.parameters import Model
-from tests.docs.conftest import ROOT
+from tests.docs.conftest import ROOT, touched
 from tests.drawn import gray
 from tests.test_export import read_tensors
 
@@ -35,17 +35,10 @@ MINUS = "\N{MINUS SIGN}"
 
 @pytest.fixture
 def page(browser: "Browser", address: str) -> "Iterator[Page]":
-    """Yield the page, ready to be drawn on, and see that it throws no error."""
-    context = browser.new_context(has_touch=True)
-    context.set_default_timeout(60_000)  # the machine may be busy
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{address}draw/")
-    page.locator("#draw-sheet").wait_for()
-    yield page
-    context.close()
-    assert errors == []
+    """Yield the page, ready to be drawn on."""
+    with touched(browser, f"{address}draw/") as page:
+        page.locator("#draw-sheet").wait_for()
+        yield page
 
 
 def strokes_of(digit: int) -> Strokes:

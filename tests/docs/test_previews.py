@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.docs.conftest import touched
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
@@ -17,17 +19,10 @@ OTHER, OWN = "../matrix_chain_rule/#eq:product-rule", "./#eq:affine-gradients"  
 
 @pytest.fixture
 def page(browser: "Browser", address: str) -> "Iterator[Page]":
-    """Yield a derivation in a browser that has a mouse and a touch screen, and see that it throws no error."""
-    context = browser.new_context(has_touch=True)
-    context.set_default_timeout(60_000)  # the machine may be busy
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(address + PAGE)
-    page.evaluate("document.fonts.ready")
-    yield page
-    context.close()
-    assert errors == []
+    """Yield a derivation."""
+    with touched(browser, address + PAGE) as page:
+        page.evaluate("document.fonts.ready")
+        yield page
 
 
 def reference_to(page: "Page", address: str) -> "Locator":

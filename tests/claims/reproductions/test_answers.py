@@ -131,8 +131,9 @@ def test_one_run_of_w3_gives_its_recipe_cut_short() -> None:
 
 
 def test_what_one_run_gives_for_another_is_of_the_same_recipe() -> None:
-    w5 = Model.model_validate(EXPERIMENTS["w5 mini-batches"].row)
-    assert OWN == (f"scale {w5.initializer.scale:g}", f"rate {w5.learning_rate:g}")  # type: ignore[attr-defined]
+    row = EXPERIMENTS["w5 mini-batches"].row
+    w5 = Model.model_validate(row)
+    assert OWN == (f"scale {row['initializer']['scale']:g}", f"rate {w5.learning_rate:g}")
     for name in ("scale 10", "rate 10"):
         grid = Model.model_validate(EXPERIMENTS[name].row)
         own = grid.model_copy(update={"initializer": w5.initializer, "learning_rate": w5.learning_rate})
