@@ -263,7 +263,7 @@ def _codes(items: Iterable[str]) -> str:
 
 
 def modules(folder: str, programs: bool = False) -> str:
-    """Return the API of each module of a folder, with links to the derivations that show its code.
+    """Return the API of each module of a folder, with its code and the derivations of that if it is the mathematics.
 
     Modules that can be run as programs are left out, or with `programs` are the only ones.
     """
@@ -276,7 +276,8 @@ def modules(folder: str, programs: bool = False) -> str:
         file = path.relative_to(ROOT).as_posix()
         module = file.removesuffix(".py").replace("/", ".")
         links = f"Derived in {', '.join(derivations[file])}.\n\n" if file in derivations else ""
-        parts.append(f"## {module} {{#{module}}}\n\n{links}::: {module}\n")
+        options = "" if module.startswith("stages.nn.") else "    options:\n      show_source: false\n"
+        parts.append(f"## {module} {{#{module}}}\n\n{links}::: {module}\n{options}")
         parts += _assigned_together(text, module)
     return "\n".join(parts)
 
