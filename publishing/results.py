@@ -155,7 +155,7 @@ def _claim(claim: Claim, answers: Mapping[str, Answer]) -> str:
     answer = answers.get(claim.id)
     parts = [escaped(answer.finding) if answer else not_there(Reproductions)]
     if answer and answer.measured:
-        head = ["Quantity", "Claimed", "Mean", "Standard deviation", "95 % interval of the mean", "Seeds"]
+        head = ["Quantity", "Claimed", "Mean ± standard deviation", "95 % interval of the mean", "Seeds"]
         head += ["Holds if the mean is", "p", "Corrected", "Verdict"]
         rows = [_number(measured) for measured in answer.measured]
         columns = [column for column in zip(head, *rows, strict=True) if any(column[1:])]
@@ -170,12 +170,12 @@ def _number(measured: measurements.Quantity) -> list[str]:
 
     low, high = map(shown, measured.interval)
     claimed = shown(measured.claimed, ".4g") if measured.claimed is not None else ""
-    mean, sd, interval = shown(measured.mean), shown(measured.sd), f"{low} to {high}"
+    mean = f"{shown(measured.mean)} ± {shown(measured.sd)}"
     ends = measured.region or (None, None)
     words_for = zip(("above", "below"), ends, strict=True)
     limits = [f"{word} {shown(end, '.4g')}" for word, end in words_for if end is not None]
     tested = [" and ".join(limits), *map(words.chance, (measured.p, measured.corrected)), words.verdict(measured)]
-    return [escaped(measured.quantity), claimed, mean, sd, interval, str(measured.seeds), *map(escaped, tested)]
+    return [escaped(measured.quantity), claimed, mean, f"{low} to {high}", str(measured.seeds), *map(escaped, tested)]
 
 
 def errors(where: str) -> str:

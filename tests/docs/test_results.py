@@ -229,8 +229,7 @@ def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
     assert rows(claim)[0] == [
         "Quantity",
         "Claimed",
-        "Mean",
-        "Standard deviation",
+        "Mean ± standard deviation",
         "95 % interval of the mean",
         "Seeds",
         "Holds if the mean is",
@@ -242,8 +241,7 @@ def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
         [
             "accuracy",
             "85\u00a0%",
-            "87.50\u00a0%",
-            "1.25\u00a0%",
+            "87.50\u00a0% ± 1.25\u00a0%",
             "86.25\u00a0% to 88.75\u00a0%",
             "4",
             "above 83.2\u00a0%",
@@ -259,14 +257,14 @@ def test_a_difference_is_told_from_a_number_and_a_share_from_a_plain_number(meas
     assert "Less&#95;is&#95;more." in claim
     head, _, gain, cost = rows(claim)
     assert "Claimed" not in head
-    assert gain[3] == "-2.00\u00a0% to -1.05\u00a0%"
-    assert gain[5:] == [
+    assert gain[2] == "-2.00\u00a0% to -1.05\u00a0%"
+    assert gain[4:] == [
         "above -1\u00a0% and below 1\u00a0%",
         "0.0300",
         "0.0600",
         "cannot be decided by this (alone: does not hold)",
     ]
-    assert [cost[1], cost[3], *cost[5:]] == ["2.5", "2.25 to 2.75", "", "", "", ""]
+    assert [cost[1], cost[2], *cost[4:]] == ["2.5 ± 0.0125", "2.25 to 2.75", "", "", "", ""]
 
 
 def test_warnings_are_kept_apart_from_the_other_claims(measured: Path) -> None:
