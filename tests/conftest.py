@@ -134,6 +134,9 @@ def unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # no other machine has a name
+
+
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
     """Yield a headless Chromium."""
@@ -145,6 +148,6 @@ def browser() -> "Iterator[Browser]":
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", ALONE])
         yield browser
         browser.close()

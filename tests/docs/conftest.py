@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from stages.nn.affine import Affine
 from stages.nn.layer import Start
@@ -59,18 +60,23 @@ def mkdocs() -> None:
 
 @pytest.fixture(scope="session")
 def site(mkdocs: None, npm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the site, built strictly."""
-    folder = tmp_path_factory.mktemp("site")
-    process = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
-        check=False,
-        cwd=ROOT,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert process.returncode == 0, process.stderr
-    assert "WARNING" not in process.stderr
+    """Return the folder of the site, built strictly, once for all processes of a run."""
+    temporary = tmp_path_factory.getbasetemp()
+    folder = (temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary) / "site"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            building = f"{folder}.building"
+            process = subprocess.run(
+                [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", building],
+                check=False,
+                cwd=ROOT,
+                env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+                capture_output=True,
+                encoding="utf-8",
+            )
+            assert process.returncode == 0, process.stderr
+            assert "WARNING" not in process.stderr
+            Path(building).rename(folder)
     return folder
 
 
@@ -81,12 +87,20 @@ def pages(site: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve a folder and yield its address."""
+def serving(folder: Path, index: bytes | None = None) -> Iterator[str]:
+    """Serve a folder, with another index of the search if one is given, and yield its address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args: object) -> None:
             pass
+
+        def do_GET(self) -> None:
+            if index is not None and self.path.endswith("/search_index.json"):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(index)
+            else:
+                super().do_GET()
 
         def handle(self) -> None:
             with contextlib.suppress(ConnectionError):  # a page was left before it had all its files
@@ -111,6 +125,15 @@ def address(site: Path) -> Iterator[str]:
     """Serve the site and yield its address."""
     with serving(site) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def address_without_search(site: Path) -> Iterator[str]:
+    """Serve the site with an empty index of the search, which takes a while to load with each page."""
+    with serving(
+        site, b'{"config": {"lang": ["en"], "separator": " ", "pipeline": [], "fields": {}}, "docs": []}'
+    ) as at:
+        yield at
 
 
 @pytest.fixture(scope="module")
