@@ -134,7 +134,7 @@ class Seeds(Section):
     first: Seed = Field(description="seed of the first run of each experiment; the next run has the next seed")
     costly: Annotated[int, Field(ge=2)] = Field(description="runs by W3's recipe with 128 units, and by scale and rate")
     usual: Annotated[int, Field(ge=2)] = Field(description="runs of the others")
-    many: Annotated[int, Field(ge=2)] = Field(description="runs of the network of W1, W2 and W3")
+    many: Annotated[int, Field(ge=2)] = Field(description="runs of the networks of W1 to W4")
 
 
 class Reproduce(Section):

@@ -123,7 +123,7 @@ def experiments(rows: Mapping[str, Model]) -> dict[str, Experiment]:
         "w3": Experiment(w3, "many", [*range(PASSES + 1), 20, 50, 100, 150, 200, 500, 750]),
         "full 128": Experiment(full | HIDDEN["128"], "costly"),
         "w5": Experiment(w5, marks=[*range(PASSES + 1), 20, 50, 100]),
-        "w4": Experiment(w4, marks=[0, 70, 140]),
+        "w4": Experiment(w4, "many", [0, 70, 140]),
         "full 10-10": Experiment(full | HIDDEN["10-10"]),
         **{f"full {name}": Experiment(full | change) for name, change in FULL_OPTIMIZERS.items()},
         "w5 mini-batches": Experiment(w5 | BATCHES, marks=range(PASSES + 1)),
