@@ -196,6 +196,17 @@ def test_each_quantity_can_be_chosen_and_says_its_numbers_and_equation(page: "Pa
     settled(page)
     assert "dW2[0, 0] = " in page.locator("#draw-dW2 .draw-numbers").inner_text()
     assert "dX[9, 12] = " in page.locator("#draw-dX .draw-numbers").inner_text()
+    page.locator("#draw-dx").click(position={"x": 2, "y": 2})
+    settled(page)
+    assert (page.input_value("#draw-row"), page.input_value("#draw-column")) == ("0", "0")
+
+
+def test_an_empty_sheet_has_no_numbers(page: "Page") -> None:
+    page.click("#draw-clear")
+    page.get_by_text("An empty sheet").first.wait_for()
+    assert page.inner_text("#draw-loss") == "There is no digit yet."
+    assert page.locator("#draw-label input:checked").count() == 0
+    assert {as_number(value) for value in values(page.locator("#draw-z2"))} == {0}
 
 
 def test_a_step_makes_the_label_more_probable_and_can_be_undone(page: "Page") -> None:
@@ -233,9 +244,16 @@ def test_the_network_learns_before_ones_eyes(page: "Page", network: Network) -> 
     assert len(points[0]) >= 100
     heights = [float(point.split(",")[1]) for point in points[1]]
     assert heights[-1] > heights[0]  # the loss fell: y goes downward
+    page.click("#draw-step")
+    settled(page)
+    assert "and 1 of your steps" in page.inner_text("#draw-source")
     page.click("#draw-trained")
     settled(page)
     assert values(page.locator("#draw-z2")) == before
+    assert page.inner_text("#draw-train") == "Train"
+    page.select_option("#draw-width", "0.05")
+    settled(page)
+    assert values(page.locator("#draw-z2")) != before
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,9 @@ neuron = {"z": 1.0, "b": 1.0, "w_1": 2.0, "w_2": 1.0, "x_1": 0.5, "x_2": 0.5}  #
 ON_PAGE: dict[str, dict[str, Any]] = {
     "worked_example": {"": [exponentials, exponentials.sum(axis=0), *after(2.0).values(), [1.1, 2.2, 1.8, 0.9]]},
     "matrix_chain_rule": {
-        "x": 2.0,
-        "c": 6.0,
-        "J": 36.0,
+        "x": 1.0,
+        "c": 3.0,
+        "J": 9.0,
         "w_1": 0.5,
         "w_2": 0.5,
         "b": -1.0,

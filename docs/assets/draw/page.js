@@ -18,6 +18,7 @@ import { Bars, Curves, number, paintInk, paintSigned, percent, reach, Tiles } fr
 import { loadDigits, loadNetwork } from "./tensors.js";
 import { three } from "./three.js";
 
+const NO_DIGIT = "There is no digit yet.";
 const SILENCE = 700; // milliseconds without a change before the reading is said
 
 /** @type {(id: string) => any} */
@@ -153,9 +154,11 @@ function showNow() {
   say(x !== null, read, pass.A2.data[read]);
   if (x !== lookedAt) views.larger.show((lookedAt = x));
 
-  views.chances.show(pass.A2.data, i, percent, 1);
-  views.Z2.show(pass.Z2.data, i);
-  views.A2.show(pass.A2.data, i, percent, 1);
+  /** @type {(values: ArrayLike<number>) => ArrayLike<number>} */
+  const ofDigit = (values) => (x ? values : new Float64Array(values.length));
+  views.chances.show(ofDigit(pass.A2.data), i, percent, 1);
+  views.Z2.show(ofDigit(pass.Z2.data), i);
+  views.A2.show(ofDigit(pass.A2.data), i, percent, 1);
   /** @type {(k: number) => Float64Array} */
   const weights = (k) => Float64Array.from({ length: 784 }, (_, q) => parameters.W1.data[k + 10 * q]);
   views.W1.show(weights, j, (k) => number(pass.A1.data[k]));
@@ -164,9 +167,9 @@ function showNow() {
 
   const gradients = backward(parameters, X, pass, oneHot([label]));
   const { dZ2, dW2, dA1, dZ1, dW1, dX } = gradients;
-  views.dZ2.show(dZ2.data, i);
-  views.dA1.show(dA1.data, j);
-  views.dZ1.show(dZ1.data, j);
+  views.dZ2.show(ofDigit(dZ2.data), i);
+  views.dA1.show(ofDigit(dA1.data), j);
+  views.dZ1.show(ofDigit(dZ1.data), j);
   views.dW1.show((k) => Float64Array.from(digit.data, (_, q) => dW1.data[k + 10 * q]), j, (k) => number(dZ1.data[k]));
   const rows = dW2.data.map((_, n) => dW2.data[Math.floor(n / 10) + 10 * (n % 10)]);
   paintSigned(at("dw2"), 10, 10, rows, reach(rows));
@@ -175,12 +178,17 @@ function showNow() {
   const numbers = { parameters, X, pass, gradients, label, i, j, p };
   for (const [name, write] of [...Object.entries(FORWARD), ...Object.entries(BACKWARD)]) {
     const box = /** @type {HTMLElement} */ (document.querySelector(`[data-numbers="${name}"]`));
-    box.textContent = x ? write(numbers) : "There is no digit yet.";
+    box.textContent = x ? write(numbers) : NO_DIGIT;
   }
 
-  at("loss").textContent = `J = −log A2[${label}] = −log(${number(pass.A2.data[label])}) = ${number(crossEntropy(pass, [label]))}`;
-  for (const input of at("label").querySelectorAll("input")) input.checked = Number(input.value) === label;
+  at("loss").textContent = x
+    ? `J = −log A2[${label}] = −log(${number(pass.A2.data[label])}) = ${number(crossEntropy(pass, [label]))}`
+    : NO_DIGIT;
+  for (const input of at("label").querySelectorAll("input")) input.checked = x !== null && Number(input.value) === label;
   [at("unit").value, at("class").value] = [String(j), String(i)];
+  for (const [id, value] of Object.entries({ row: Math.floor(p / 28), column: p % 28 })) {
+    if (document.activeElement !== at(id)) at(id).value = String(value);
+  }
   at("step").disabled = x === null;
   at("undo").disabled = state.before.length === 0;
   at("trained").disabled = parameters === trained;
@@ -189,7 +197,8 @@ function showNow() {
 
 /** @returns {string} which weights are in use */
 function source() {
-  if (state.update > 0) return `With the weights after ${state.update} updates of the training below.`;
+  const steps = state.steps > 0 ? ` and ${state.steps} of your steps` : "";
+  if (state.update > 0) return `With the weights after ${state.update} updates of the training below${steps}.`;
   if (state.steps > 0) return `With the weights of the pipeline, after ${state.steps} of your steps.`;
   return state.parameters === trained
     ? "With the weights that the pipeline trained."
@@ -291,6 +300,7 @@ function undo() {
 function backToTrained() {
   pause();
   Object.assign(state, { parameters: trained, before: [], steps: 0, update: 0, divided: true });
+  if (worker) [at("train").textContent, at("progress").textContent] = ["Train", "The trained weights are back."];
   at("moved").textContent = "These are the weights that the pipeline trained.";
   show();
 }
@@ -437,6 +447,11 @@ function listen() {
   for (const id of ["train-rate", "size", "speed", "undivided", "sum", "plain"]) {
     at(id).addEventListener("change", () => worker?.postMessage({ settings: settings() }));
   }
+  at("width").addEventListener("change", () => {
+    if (!worker) return;
+    at("progress").textContent = "A new start.";
+    begin();
+  });
   addEventListener("resize", () => views.curves.show());
   const repaint = () => {
     lookedAt = undefined;
