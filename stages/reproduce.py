@@ -102,7 +102,7 @@ def reproduce(rows: Mapping[str, Model], seeds: Seeds, executor: Executor) -> No
         draw_claims(figure, numbers)
     with figure_at(
         FIGURES / "comparisons",
-        (WIDTH, 6.2),
+        (WIDTH, 5.6),
         f"What the write-ups compare, on {dataset}",
         "Test accuracy of each run; for W4.3 training accuracy",
         notes,
