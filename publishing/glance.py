@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, RootModel
 
 from publishing.measurements import Ablation, Answer, Quantity
+from publishing.words import ALIKE
 from stages.shared import schema
 
 WORDS = Path(__file__).with_name("glance.yaml")
@@ -28,19 +29,14 @@ class Shown:
 
     of: Quantity
 
-    @property
-    def _is_a_difference(self) -> bool:
-        is_accuracy = self.of.quantity.startswith("accuracy")
-        return self.of.claimed is None and self.of.verdict is not None and not is_accuracy
-
     def _number(self, value: float) -> str:
-        if self.of.unit != "share":
+        if not self.of.unit:
             return f"{value:.4g}"
-        return f"{100 * value:+.1f}" if self._is_a_difference else f"{100 * value:.1f}"
+        return f"{100 * value:+.1f}" if self.of.unit == "points" else f"{100 * value:.1f}"
 
     @property
     def _unit(self) -> str:
-        return "" if self.of.unit != "share" else " points" if self._is_a_difference else " %"
+        return {"share": " %", "points": " points"}.get(self.of.unit, "")
 
     @property
     def claimed(self) -> str:
@@ -57,6 +53,8 @@ class Shown:
         return f"{self._number(self.of.mean)}{self._unit}"
 
     def __str__(self) -> str:
+        if self.of.interval is None:
+            return f"{self.mean}, {ALIKE}"
         low, high = map(self._number, self.of.interval)
         return f"{self.mean} ({low} to {high})"
 

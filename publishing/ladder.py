@@ -1,6 +1,6 @@
 """The ladder in tables and words, for site, README and paper: its rungs, what they reach, and what others have."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -63,13 +63,14 @@ def load() -> tuple[Ladder, dict[str, Row]]:
     return rungs.load(FOLDER), Results.load().rungs if Results.PATH.exists() else {}
 
 
-def numbered(ladder: Ladder) -> Iterator[tuple[str, str, Rung | Committee]]:
+def numbered(ladder: Ladder, among: Container[str] | None = None) -> Iterator[tuple[str, str, Rung | Committee]]:
     """Yield a sign, the name and the step, for each that is not there to show what is left when something is left out.
 
-    The steps of the ladder are numbered, those beside it have letters.
+    The steps of the ladder are numbered, those beside it have letters; with `among`, those whose names are among these.
     """
     for part, signs in (("ladder", map(str, range(1, 100))), ("transformer", "ABCDEFGH")):
         of_part = [(name, step) for name, step in ladder.steps.items() if step.part == part]
+        of_part = [(name, step) for name, step in of_part if among is None or name in among]
         for sign, (name, step) in zip(signs, of_part, strict=False):
             yield sign, name, step
 
@@ -96,7 +97,7 @@ def cells(row: Row | None) -> list[str]:
     if row is None:
         return [NOT_RUN, *["-"] * 6]
     counts = [f"{row.parameters:,}", f"{row.multiply_adds:,}", str(row.seeds), duration(row.seconds)]
-    return [accuracy(row), interval(row), f"{row.wrong:g}", *counts]
+    return [accuracy(row), interval(row), f"{row.wrong:,g}", *counts]
 
 
 HEAD = [

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, RootModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from stages.claims.verdicts import HOLDS
 from stages.claims.write_ups import WRITE_UPS
 from stages.shared import parameters, schema
 from stages.shared.artifacts import read_json
@@ -74,12 +75,26 @@ class Quantity(BaseModel):
     seeds: int
     mean: float
     sd: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     region: tuple[float | None, float | None] | None = None
     p: float | None
     corrected: float | None
     alone: str | None
     verdict: str | None
+
+    @property
+    def is_better(self) -> bool:
+        """Whether more than is claimed is surely reached, where the claim is that so much is."""
+        if self.claimed is None or self.region is None or self.region[1] is not None or self.verdict != HOLDS:
+            return False
+        return (self.interval or (self.mean,))[0] > self.claimed + self.rounding
+
+
+class Part(BaseModel):
+    """A part of a claim with its verdict."""
+
+    part: str
+    verdict: str
 
 
 class Answer(BaseModel):
@@ -91,6 +106,7 @@ class Answer(BaseModel):
     claim: str
     verdict: str
     alone: str
+    parts: list[Part] = []
     finding: str
     measured: list[Quantity]
 
@@ -101,6 +117,7 @@ class Reproductions(Read):
     PATH = REPRODUCTIONS
     dataset: str
     notes: list[str]
+    networks: dict[str, parameters.Model] = {}
     claims: list[Answer]
 
     @property
@@ -255,14 +272,22 @@ class WriteUp(BaseModel):
     data: str
 
 
+class Stated(BaseModel):
+    """A number of a claim, and the claim that it is taken from, if that is another."""
+
+    of: str | None = None
+
+
 class Claim(BaseModel):
-    """What a write-up says; of a warning, the page that explains it."""
+    """What a write-up says, and what the verdict rests on if not on several seeds; of a warning, the page for it."""
 
     id: str
     write_up: str
     kind: str
     text: str
     page: Path = Path()
+    basis: str | None = None
+    numbers: list[Stated] = []
 
 
 class Error(BaseModel):

@@ -166,16 +166,17 @@ def _claim(claim: Claim, answers: Mapping[str, Answer]) -> str:
 
 def _number(measured: measurements.Quantity) -> list[str]:
     def shown(value: float, digits: str = ".2f") -> str:
-        return f"{100 * value:{digits}}{words.PERCENT}" if measured.unit == "share" else f"{value:.4g}"
+        sign = {"share": words.PERCENT, "points": " points"}.get(measured.unit)
+        return f"{100 * value:{digits}}{sign}" if sign else f"{value:.4g}"
 
-    low, high = map(shown, measured.interval)
+    interval = " to ".join(map(shown, measured.interval)) if measured.interval else words.ALIKE
     claimed = shown(measured.claimed, ".4g") if measured.claimed is not None else ""
     mean = f"{shown(measured.mean)} ± {shown(measured.sd)}"
     ends = measured.region or (None, None)
     words_for = zip(("above", "below"), ends, strict=True)
     limits = [f"{word} {shown(end, '.4g')}" for word, end in words_for if end is not None]
     tested = [" and ".join(limits), *map(words.chance, (measured.p, measured.corrected)), words.verdict(measured)]
-    return [escaped(measured.quantity), claimed, mean, f"{low} to {high}", str(measured.seeds), *map(escaped, tested)]
+    return [escaped(measured.quantity), claimed, mean, interval, str(measured.seeds), *map(escaped, tested)]
 
 
 def errors(where: str) -> str:
@@ -203,7 +204,7 @@ def effects() -> str:
         for row in Ablations.load().rows
         if row.effect
     ]
-    return table(["", "In", "Error", "Effect", "Accuracy with it, less without"], rows)
+    return table(["", "In", "Error", "Effect", "Training accuracy with it, less without"], rows)
 
 
 def warnings() -> str:

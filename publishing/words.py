@@ -1,5 +1,6 @@
 """What README, site and paper say in the same words of what was measured."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +11,7 @@ from stages.shared.parameters import Model
 PLURAL = {HOLDS: "hold", IN_PART: "hold in part", FAILS: "do not hold", UNDECIDED: UNDECIDED}
 NO_BREAK = "\N{NO-BREAK SPACE}"
 PERCENT = f"{NO_BREAK}%"
+ALIKE = "all runs alike"
 
 
 def listed(words: Sequence[str]) -> str:
@@ -59,5 +61,12 @@ def chance(p: float | None) -> str:
 
 
 def verdict(of: Quantity) -> str:
-    """Return the verdict on a quantity, and beside it the uncorrected one where it is another."""
-    return f"{of.verdict} (alone: {of.alone})" if of.alone != of.verdict else of.verdict or ""
+    """Return the verdict on a quantity, whether it is better, and the uncorrected verdict where it is another."""
+    if of.alone != of.verdict:
+        return f"{of.verdict} (alone: {of.alone})"
+    return f"{of.verdict}, measured is better" if of.is_better else of.verdict or ""
+
+
+def spaced(text: str) -> str:
+    """Return a text in which every sign of percent is set off from its number."""
+    return re.sub(r"(?<=\d) ?%", PERCENT, text)

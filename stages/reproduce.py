@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from stages.claims import write_ups
 from stages.claims.drawn_digits import load_drawn_digits
 from stages.claims.reproductions.answers import Evidence, answer
-from stages.claims.reproductions.figures import draw_claims, draw_comparisons
+from stages.claims.reproductions.figures import WIDTH, draw_claims, draw_comparisons
 from stages.claims.reproductions.runs import IMAGES, NETWORKS, compare_speed, compared, experiments
 from stages.claims.reproductions.tables import READING, as_markdown, entry, write_csv
 from stages.claims.reproductions.workers import run_all
@@ -94,15 +94,15 @@ def reproduce(rows: Mapping[str, Model], seeds: Seeds, executor: Executor) -> No
     FIGURES.mkdir(exist_ok=True)
     with figure_at(
         FIGURES / "reproductions",
-        (9, 0.6 + 0.42 * len(numbers)),
+        (WIDTH, 0.9 + 0.42 * len(numbers)),
         f"The write-ups' claims on {dataset}",
-        "A dot is a run, the bar the interval of the mean (95%), the diamond the claim with its margin",
+        "A dot is a run, the bar the 95 % interval of the mean, the diamond the claim; it holds where shaded",
         notes,
     ) as figure:
         draw_claims(figure, numbers)
     with figure_at(
         FIGURES / "comparisons",
-        (9, 7.5),
+        (WIDTH, 5.6),
         f"What the write-ups compare, on {dataset}",
         "Test accuracy of each run; for W4.3 training accuracy",
         notes,

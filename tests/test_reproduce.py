@@ -120,6 +120,11 @@ def test_there_is_one_answer_for_each_claim_in_order(content: Any) -> None:
     assert all(claim["finding"].endswith(".") for claim in content["claims"])
 
 
+def test_a_claim_without_runs_with_several_seeds_says_what_it_rests_on(content: Any) -> None:
+    without = {claim["id"] for claim in content["claims"] if not claim["measured"] and "same_as" not in claim}
+    assert {claim["id"] for claim in CLAIMS if "basis" in claim} == without - {"W4.4"}  # it has a network for each seed
+
+
 def test_data_and_notes_are_told(content: Any, folder: Path) -> None:
     assert (content["dataset"], content["notes"]) == ("MNIST, few digits", [NOTE])
     assert (folder / "metrics/reproductions.md").read_text().startswith(f"Data: MNIST, few digits. {NOTE}\n\n| ")
@@ -160,7 +165,7 @@ def test_an_experiment_that_two_claims_rest_on_is_counted_once(content: Any) -> 
 
 def test_all_tests_are_corrected_together(content: Any) -> None:
     tested = [number for claim in content["claims"] for number in claim["measured"] if number["p"] is not None]
-    assert len(tested) > 20
+    assert len(tested) > 10
     smallest = min(tested, key=lambda number: number["p"])
     assert smallest["corrected"] == pytest.approx(min(1, len(tested) * smallest["p"]), abs=1e-4)
     for number in tested:
@@ -174,7 +179,9 @@ def test_all_that_is_measured_has_a_spread_and_an_interval_around_its_mean(conte
     assert len(measured) > 50
     for number in measured:
         assert number["min"] <= number["mean"] <= number["max"]
-        assert number["interval"][0] <= number["mean"] <= number["interval"][1]
+        low, high = number["interval"] or [number["min"], number["max"]]
+        assert low <= number["mean"] <= high
+        assert (number["interval"] is None) == (number["min"] == number["max"])
         assert number["seeds"] == 2
     judged = [number for number in measured if "claimed" in number]
     stated = [stated for claim in CLAIMS for stated in claim.get("numbers", []) if "part" in stated]
@@ -194,7 +201,12 @@ def test_the_tables_say_the_same(content: Any, folder: Path) -> None:
         [row["id"], *(row[key] or None for key in keys), float(row["mean"]) if row["mean"] else None] for row in rows
     ]
     limits = [
-        [number.get("region", [None] * 2), number.get("interval", [None] * 2), number.get("p"), number.get("corrected")]
+        [
+            number.get("region", [None] * 2),
+            number.get("interval") or [None] * 2,
+            number.get("p"),
+            number.get("corrected"),
+        ]
         for claim in content["claims"]
         for number in claim["measured"] or [claim]
     ]

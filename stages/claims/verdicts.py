@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import t
 
-Unit = Literal["share", ""]  # of the images, or a plain number
+Unit = Literal["share", "points", ""]  # of the images, a difference of two such shares, or a plain number
 Interval = tuple[float, float]
 
 HOLDS = "holds"
@@ -39,7 +39,7 @@ class Quantity:
     values : sequence of float
         One for each seed, at least two.
     unit : str
-        "share" of the images, or "" for a plain number.
+        "share" of the images, "points" for a difference of two such shares, or "" for a plain number.
     region : tuple of float, optional
         The claim holds if the mean lies between these two numbers, of which one may be infinite.
     claimed, rounding : float, optional
@@ -50,6 +50,8 @@ class Quantity:
         Why it cannot be decided, whatever is measured; empty if it can.
     subject : Subject, optional
         What `quantity` says, for programs.
+    least : float
+        What no value can be below, so that no interval begins below it.
     """
 
     quantity: str
@@ -61,6 +63,12 @@ class Quantity:
     part: str = ""
     why: str = ""
     subject: Subject | None = None
+    least: float = -np.inf
+
+    @property
+    def alike(self) -> bool:
+        """Whether all runs came to the same, so that there is no spread to test with, and the mean alone decides."""
+        return len(set(self.values)) == 1
 
     @property
     def mean(self) -> float:
@@ -77,11 +85,13 @@ class Quantity:
         """The 95 % confidence interval of the mean: mean ± t s / sqrt(k) of k values."""
         k = len(self.values)
         reach = float(t.ppf(1 - LEVEL / 2, k - 1)) * self.sd / np.sqrt(k)
-        return self.mean - reach, self.mean + reach
+        return max(self.least, self.mean - reach), self.mean + reach
 
     @property
     def in_points(self) -> str:
         """Mean and interval of differences of shares, for a sentence."""
+        if self.alike:
+            return f"{100 * self.mean:+.1f} points in all runs alike"
         low, high = self.interval
         return f"{100 * self.mean:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
 
@@ -89,21 +99,20 @@ class Quantity:
     def p(self) -> float | None:
         """The level at which the confidence interval of the mean reaches the nearest end of the region.
 
-        Below 0.05 the 95 % interval lies wholly in the region or wholly outside. None if nothing is to be decided.
+        Below 0.05 the 95 % interval lies wholly in the region or wholly outside. None if nothing is to be decided, or
+        all runs are alike.
         """
-        if self.region is None or self.why:
+        if self.region is None or self.why or self.alike:
             return None
-        distance = min(abs(self.mean - end) for end in self.region)
-        if not distance:
-            return 1.0
-        with np.errstate(divide="ignore"):
-            return float(2 * t.sf(np.divide(distance, self.sd / np.sqrt(len(self.values))), len(self.values) - 1))
+        distance, k = min(abs(self.mean - end) for end in self.region), len(self.values)
+        return float(2 * t.sf(distance / (self.sd / np.sqrt(k)), k - 1))
 
     def verdict(self, p: float | None) -> str | None:
         """Return the verdict at this p, its own or a corrected one; None if no claim is about it."""
         if self.region is None and not self.why:
             return None
-        if self.region is None or p is None or p >= LEVEL:
+        is_open = self.mean in (self.region or ()) if self.alike else p is None or p >= LEVEL
+        if self.region is None or self.why or is_open:
             return UNDECIDED
         low, high = self.region
         return HOLDS if low < self.mean < high else FAILS
@@ -240,7 +249,7 @@ def summary(measured: Quantity, corrected: float | None) -> dict[str, Any]:
         **claim,
         "seeds": len(values),
         **{name: round(value, DIGITS) for name, value in spread.items()},
-        "interval": [round(end, DIGITS) for end in measured.interval],
+        "interval": None if measured.alike else [round(end, DIGITS) for end in measured.interval],
         "p": None if p is None else round(p, DIGITS),
         "corrected": None if corrected is None else round(corrected, DIGITS),
         "alone": measured.verdict(p),

@@ -63,9 +63,21 @@ def test_p_is_the_level_at_which_the_interval_reaches_the_nearest_end() -> None:
     assert Quantity("cost", [2.0, 4.0], "", (3.0, INF)).p == 1
 
 
-def test_values_that_are_all_the_same_decide() -> None:
-    assert [Quantity("share", [0.5] * 3, region=(low, INF)).p for low in (0.4, 0.5, 0.6)] == [0, 1, 0]
-    assert Quantity("share", [0.5] * 3, region=(0.6, INF)).verdict(0.0) == FAILS
+def test_values_that_are_all_alike_decide_by_their_mean_without_a_test() -> None:
+    alike = [Quantity("share", [0.5] * 3, region=(low, INF)) for low in (0.4, 0.5, 0.6)]
+    assert [of.p for of in alike] == [None] * 3
+    assert [of.verdict(None) for of in alike] == [HOLDS, OPEN, FAILS]
+    assert replace(alike[0], why="it is chance").verdict(None) == OPEN
+    assert correct({"A": [alike[0], CLEAR]}) == pytest.approx({("A", 1): CLEAR.p})
+    assert [(part.alone, part.verdict) for part in judge({"A": [alike[0]]}, {})["A"].parts] == [(HOLDS, HOLDS)]
+    assert [summary(alike[0], None)[key] for key in ("interval", "p", "verdict")] == [None, None, HOLDS]
+    assert alike[0].in_points == "+50.0 points in all runs alike"
+
+
+def test_an_interval_does_not_begin_below_what_no_value_can_be_below() -> None:
+    low, high = Quantity("fall", [0.0, 0.01], "points").interval
+    assert low < 0 < high
+    assert Quantity("fall", [0.0, 0.01], "points", least=0.0).interval == (0, high)
 
 
 def test_what_no_claim_is_about_has_no_verdict_and_what_cannot_be_decided_says_why() -> None:

@@ -73,3 +73,12 @@ def test_claims_rest_on_others_that_rest_on_none() -> None:
         "W2.4": ["W3.8", "W3.10"],
     }
     assert not any(rests_on[other] for others in rests_on.values() for other in others)
+
+
+def test_a_number_that_is_taken_from_another_claim_is_that_one() -> None:
+    stated = {claim["id"]: claim.get("numbers", []) for claim in CONTENT["claims"]}
+    taken = [number for numbers in stated.values() for number in numbers if "of" in number]
+    assert taken
+    for number in taken:
+        (of,) = stated[number["of"]]
+        assert (number["value"], number["rounding"]) == (of["value"], of["rounding"])

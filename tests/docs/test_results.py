@@ -49,6 +49,7 @@ NUMBER = {
 }
 DIFFERENCE = {key: value for key, value in NUMBER.items() if key not in ("claimed", "rounding")} | {
     "quantity": "gain",
+    "unit": "points",
     "region": [-0.01, 0.01],
     "p": 0.03,
     "corrected": 0.06,
@@ -247,7 +248,7 @@ def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
             "above 83.2\u00a0%",
             "&#60; 0.0001",
             "0.0002",
-            "holds",
+            "holds, measured is better",
         ]
     ]
 
@@ -257,9 +258,9 @@ def test_a_difference_is_told_from_a_number_and_a_share_from_a_plain_number(meas
     assert "Less&#95;is&#95;more." in claim
     head, _, gain, cost = rows(claim)
     assert "Claimed" not in head
-    assert gain[2] == "-2.00\u00a0% to -1.05\u00a0%"
+    assert gain[2] == "-2.00 points to -1.05 points"
     assert gain[4:] == [
-        "above -1\u00a0% and below 1\u00a0%",
+        "above -1 points and below 1 points",
         "0.0300",
         "0.0600",
         "cannot be decided by this (alone: does not hold)",

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from stages.claims.reproductions.runs import NETWORKS, PRINTED
 from tests.lock import write_lock
 
 ROOT = Path(__file__).parents[2]
@@ -143,11 +144,11 @@ def _reproduction(claim: dict[str, Any], rng: np.random.Generator) -> dict[str, 
         value = _measured(rng, scale * number["value"], unit)
         measured.append({"quantity": number["quantity"], **claimed, **value, "verdict": "holds"})
     if claim["kind"] == "comparison":
-        difference = {"quantity": "test accuracy, 128 units less 10", **_measured(rng, 0.02, "share")}
+        difference = {"quantity": "test accuracy, 128 units less 10", **_measured(rng, 0.02, "points")}
         measured.append({**difference, "verdict": "cannot be decided by this"})
     finding = f"Measured {100 * rng.uniform():.1f} % [a_b] <c> *d* $e$, -0.25 and less than 1e-9."
     head = {"id": claim["id"], "write_up": claim["write_up"], "kind": claim["kind"], "claim": claim["text"]}
-    return {**head, "verdict": "holds", "alone": "holds", "finding": finding, "measured": measured}
+    return {**head, "verdict": "holds", "alone": "holds", "parts": [], "finding": finding, "measured": measured}
 
 
 def _spread(rng: np.random.Generator, digits: int) -> dict[str, float]:
@@ -159,6 +160,7 @@ def stand_in(copy: Copy) -> None:
     """Write measurements of one model on the 5,000 digits, of the form that the stages and the benchmarks write."""
     rng = np.random.default_rng(0)
     parameters = load_yaml(ROOT / "params.yaml")
+    networks = {write_up: parameters["models"][PRINTED[name]] for write_up, name in NETWORKS.items()}
     parameters["shown"], parameters["models"] = MODEL, {MODEL: {**parameters["models"][MODEL], "split": SPLIT}}
     parameters["splits"] |= {SPLIT: {**parameters["splits"]["kaggle"], "source": "own/_b_`$c$.csv"}}
     YAML(typ="safe").dump(parameters, copy.folder / "params.yaml")
@@ -191,7 +193,7 @@ def stand_in(copy: Copy) -> None:
     errors = {"central differences": 2.4e-11, "autograd": 0.0, "micrograd": None}
     contents = (
         model,
-        {**head, "claims": [_reproduction(claim, rng) for claim in write_ups["claims"]]},
+        {**head, "networks": networks, "claims": [_reproduction(claim, rng) for claim in write_ups["claims"]]},
         {**head, "images": {"all": 2927, "part": 714}, "rows": rows},
         benchmarks,
         {"versions": {"autograd": "1.9"}, "gradients": [{"gradient": "affine", "entries": 69, "errors": errors}]},

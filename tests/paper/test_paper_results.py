@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from publishing import paper_results
+from stages.claims.reproductions.runs import NETWORKS, PRINTED, experiments
 from stages.shared.errors import UserError
+from stages.shared.parameters import Model
 from tests.lock import write_lock
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def numbers(text: str) -> list[str]:
 
 def in_percent(unit: str) -> tuple[int, str]:
     """Return the factor and the sign with which a quantity of this unit is shown."""
-    return (100, "%") if unit == "share" else (1, "")
+    return (100, {"share": " %", "points": " points"}[unit]) if unit else (1, "")
 
 
 def options(model: dict[str, Any], family: str) -> set[float]:
@@ -137,6 +139,22 @@ def check_models(rows: Rows, copy: "Copy") -> None:
         assert rest == [model["split"], str(model["seed"])]
 
 
+def check_settings(rows: Rows, copy: "Copy") -> None:
+    parameters = copy.read("params.yaml")
+    networks = copy.read("metrics/reproductions.json")["networks"]
+    found = experiments({PRINTED[NETWORKS[name]]: Model.model_validate(row) for name, row in networks.items()})
+    assert [row[0] for row in rows] == list(found)
+    for (_, units, start, optimizer, rate, batch, length, seeds), experiment in zip(rows, found.values(), strict=True):
+        row = Model.model_validate(experiment.row).model_dump(mode="json")
+        assert units == ("-".join(str(of["units"]) for of in row["layers"] if of.get("units")) or "none")
+        assert options(row, "initializer") == set(map(float, numbers(start)))
+        assert optimizer == row["optimizer"]["name"].replace("-", " ")
+        assert float(rate) == row["learning_rate"]
+        assert batch == (str(row["batch_size"]) if row["batch_size"] else "all")
+        assert length == (f"{row['updates']} updates" if row["updates"] else f"{row['epochs']} epochs")
+        assert int(seeds) == parameters["reproduce"]["seeds"][experiment.seeds]
+
+
 def check_results(rows: Rows, copy: "Copy") -> None:
     assert [row[0] for row in rows] == list(copy.read("params.yaml")["models"])
     for name, *cells, cross_entropy in rows:
@@ -158,19 +176,28 @@ def check_numbers(rows: Rows, copy: "Copy") -> None:
         if "claimed" in measured
     ]
     assert [row[0] for row in rows] == [name for name, _ in expected]
-    for (_, *row), (_, measured) in zip(rows, expected, strict=True):
+    claims = copy.read("stages/claims/write_ups.yaml")["claims"]
+    taken = {claim["id"] for claim in claims if any("of" in number for number in claim.get("numbers", []))}
+    for (name, *row), (_, measured) in zip(rows, expected, strict=True):
         factor, sign = in_percent(measured["unit"])
-        mean, sd, low, high, claimed = (
-            factor * x for x in (measured["mean"], measured["sd"], *measured["interval"], measured["claimed"])
-        )
+        mean, sd, claimed = (factor * x for x in (measured["mean"], measured["sd"], measured["claimed"]))
+        assert row[1].endswith("*") == (name in taken)
         if measured.get("region"):
-            check(row[1], f"#{sign} (#)", claimed, factor * (measured["claimed"] - measured["region"][0]))
+            margin = factor * (measured["claimed"] - measured["region"][0])
+            check(row[1].strip("*"), f"#{sign} (#)", claimed, margin)
         else:
-            check(row[1], f"#{sign}", claimed)
-        assert Decimal(row[1].split(" ")[0].strip("%")) == Decimal(f"{claimed:.6f}").normalize()
+            check(row[1].strip("*"), f"#{sign}", claimed)
+        assert Decimal(row[1].split(" ")[0].strip("*")) == Decimal(f"{claimed:.6f}").normalize()
         check(row[2], f"#{sign} ± #{sign}", mean, sd)
-        check(row[3], f"#{sign} to #{sign}", low, high)
+        check_interval(row[3], measured, factor, sign)
         check_tested([row[0], *row[4:]], measured)
+
+
+def check_interval(cell: str, measured: dict[str, Any], factor: int, sign: str) -> None:
+    if measured["interval"] is None:
+        assert cell == "all runs alike"
+    else:
+        check(cell, f"#{sign} to #{sign}", *(factor * end for end in measured["interval"]))
 
 
 def check_tested(row: list[str], measured: dict[str, Any]) -> None:
@@ -182,6 +209,10 @@ def check_tested(row: list[str], measured: dict[str, Any]) -> None:
     verdict = measured["verdict"] + (
         f" (alone: {measured['alone']})" if measured["alone"] != measured["verdict"] else ""
     )
+    start = (measured["interval"] or [measured["mean"]])[0]
+    is_reached = "claimed" in measured and (measured.get("region") or [None, 0])[1] is None
+    if verdict == "holds" and is_reached and start > measured["claimed"] + measured["rounding"]:
+        verdict += ", measured is better"
     assert [row[0], row[1], row[4]] == [measured["quantity"], str(measured["seeds"]), verdict]
 
 
@@ -195,9 +226,13 @@ def check_comparisons(rows: Rows, copy: "Copy") -> None:
     assert [row[0] for row in rows] == [name for name, _ in expected]
     for (_, *row), (_, measured) in zip(rows, expected, strict=True):
         factor, _ = in_percent(measured["unit"])
-        check(row[1], "#", factor * measured["mean"])
-        check(row[2], "# to #", *(factor * end for end in measured["interval"]))
-        check_tested([row[0], *row[3:]], measured)
+        low, high = (None if end is None else factor * end for end in measured["region"])
+        form = "> #" if high is None else "< #" if low is None else "within ±#"
+        check(row[1], form, *(end for end in ((low,) if high is None else (high,)) if end is not None))
+        check(row[2], "#", factor * measured["mean"])
+        check_interval(row[3], measured, factor, "")
+        assert row[0] == measured["quantity"].removeprefix("gain in accuracy on the test images, ")
+        check_tested([measured["quantity"], *row[4:]], measured)
 
 
 def check_runs(rows: Rows, copy: "Copy") -> None:
@@ -212,24 +247,32 @@ def check_runs(rows: Rows, copy: "Copy") -> None:
         assert row[:2] == [measured["quantity"], str(measured["seeds"])]
         check(row[2], f"#{sign}", factor * measured["mean"])
         check(row[3], f"#{sign}", factor * measured["sd"])
-        check(row[4], f"#{sign} to #{sign}", *(factor * end for end in measured["interval"]))
+        check_interval(row[4], measured, factor, sign)
 
 
 def check_verdicts(rows: Rows, copy: "Copy") -> None:
     claims = copy.read("metrics/reproductions.json")["claims"]
-    assert [[row[0], row[2]] for row in rows] == [[claim["id"], claim["verdict"]] for claim in claims]
+    stated = {claim["id"]: claim for claim in copy.read("stages/claims/write_ups.yaml")["claims"]}
+    for row, claim in zip(rows, claims, strict=True):
+        basis = f" ({of})" if (of := stated[claim["id"]].get("basis")) else ""
+        counted = f"as {claim['same_as']}, not counted" if "same_as" in claim else claim["verdict"] + basis
+        assert [row[0], row[2]] == [claim["id"], counted]
     for row, claim in zip(rows, claims, strict=True):
         assert numbers(row[1]) == numbers(claim["claim"])
 
 
 def check_claims(rows: Rows, copy: "Copy") -> None:
+    ablations = copy.read("metrics/ablations.json")["rows"]
     claims = copy.read("metrics/reproductions.json")["claims"]
     assert [row[0] for row in rows] == [claim["id"] for claim in claims]
     for row, claim in zip(rows, claims, strict=True):
         assert row[2] == claim["verdict"]
         assert numbers(row[1]) == numbers(claim["claim"])
         if claim["kind"] == "ablation":
-            assert row[3] == "See @tbl:warnings."
+            (finding,) = (row["finding"] for row in ablations if row["id"] == claim["id"])
+            reasons = claim["finding"].removeprefix(finding)
+            assert row[3].startswith("See @tbl:warnings.")
+            assert numbers(row[3]) == numbers(reasons)
         else:
             assert numbers(row[3]) == numbers(claim["finding"])
 
@@ -250,7 +293,7 @@ def check_ablations(group: str, where: str = "") -> Callable[[Rows, "Copy"], Non
 
 
 def check_effects(rows: Rows, copy: "Copy") -> None:
-    expected = [row for row in copy.read("metrics/ablations.json")["rows"] if row["effect"]]
+    expected = [row for row in copy.read("metrics/ablations.json")["rows"] if row["gain"]]
     assert [[row[0], row[3]] for row in rows] == [[row["id"], row["effect"]] for row in expected]
     for row, ablation in zip(rows, expected, strict=True):
         assert row[1] == ", ".join(ablation["write_ups"])
@@ -262,6 +305,8 @@ def check_ladder(rows: Rows, copy: "Copy") -> None:
     found, stated = copy.read("ladder/results.json")["rungs"], copy.read("ladder/rungs.yaml")
     names = [name for name, rung in (stated["rungs"] | stated["committees"]).items() if rung["part"] != "left out"]
     expected = [(stated["rungs"] | stated["committees"])[name] | found[name] for name in names if name in found]
+    signs = [row[0] for row in rows if row[0].isdigit()]
+    assert signs == [str(place) for place in range(1, len(signs) + 1)]
     for row, rung in zip(rows, expected, strict=True):
         assert numbers(row[1]) == numbers(rung["change"])
         check(row[2], "# ± #", 100 * rung["mean"], 100 * rung["spread"])
@@ -340,7 +385,7 @@ def check_published(rows: Rows, copy: "Copy") -> None:
     expected = [of for of in copy.read("docs/literature.yaml")["published"] if of["plain"]]
     for row, of in zip(rows, expected, strict=True):
         assert row[0] == of["network"]
-        assert float(row[2].removesuffix("%")) == of["error"]
+        assert float(row[2].removesuffix(" %")) == of["error"]
         assert row[3].startswith(of["who"])
 
 
@@ -370,6 +415,7 @@ CHECKS: dict[str, Callable[[Rows, "Copy"], None]] = {
     "supplement warnings": check_ablations("warnings"),
     "supplement networks": check_networks,
     "supplement models": check_models,
+    "supplement settings": check_settings,
     "supplement results": check_results,
     "supplement published": check_published,
     "supplement gradients": check_gradients,
@@ -403,7 +449,7 @@ def test_a_number_that_was_not_measured_is_found(label: str, tables: Tables, cop
 
 def test_the_sentences_have_the_numbers_of_the_files(markdown: dict[str, str], copy: "Copy") -> None:
     metrics = copy.read(f"metrics/{copy.shown_model}.json")
-    reached = re.findall(r"([\d.]+)% of (the training|images held|the test)", markdown["supplement"])
+    reached = re.findall(r"([\d.]+)\u00a0% of (the training|images held|the test)", markdown["supplement"])
     parts = {"the training": "train", "images held": "held_out", "the test": "test"}
     assert [parts[words] for _, words in reached] == [part for part in parts.values() if metrics[part]]
     for shown, words in reached:
@@ -415,7 +461,7 @@ def test_the_sentences_have_the_numbers_of_the_files(markdown: dict[str, str], c
         f"{count} {verdict if count == 1 else verdict.replace('holds', 'hold')}"
         for verdict, count in verdicts.most_common()
     )
-    found = re.search(r"Of (\d+) claims we find that (.+?)\. What", abstract)
+    found = re.search(r"Of (\d+) claims we find that (.+?)\. Each", abstract)
     assert found
     assert int(found[1]) == verdicts.total()
     assert found[2].replace(" and ", ", ") == said
@@ -462,7 +508,7 @@ def test_the_ladder_is_a_section_as_soon_as_a_rung_has_been_run(substitute: "Cop
     assert section.startswith("# The ladder {#sec:ladder}")
     assert "a machine" in section
     (line,) = [line for line in section.splitlines() if line.startswith("| 1 |")]
-    assert read(line)[2:] == ["87.12 ± 1.23", "86.45 to 87.76", "1288.3", "7,940", "3", "31.4"]
+    assert read(line)[2:] == ["87.12 ± 1.23", "86.45 to 87.76", "1,288.3", "7,940", "3", "31.4"]
 
 
 def test_no_measured_number_is_typed_in_a_text() -> None:

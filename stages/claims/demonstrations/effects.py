@@ -76,10 +76,13 @@ def measure_effects(setup: Setup) -> dict[str, Effect]:
         right = {id(program): accuracy(program, program.right, setup, seed) for program in (W3, W4)}
         for name, (program, printed) in PRINTED.items():
             gains[name].append(accuracy(program, printed, setup, seed) - right[id(program)])
-    measured = {name: Quantity(name, values, region=(-SAME, SAME)) for name, values in gains.items()}
-    corrected = holm([of.p or 0.0 for of in measured.values()])
+    measured = {name: Quantity(name, values, "points", (-SAME, SAME)) for name, values in gains.items()}
+    tested = {name: p for name, of in measured.items() if (p := of.p) is not None}
+    corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
     effects = {
-        name: Effect(WORDS.get(of.verdict(p) or "", UNDECIDED), f"{of.in_points}, {len(of.values)} seeds")
-        for (name, of), p in zip(measured.items(), corrected, strict=True)
+        name: Effect(
+            WORDS.get(of.verdict(corrected.get(name)) or "", UNDECIDED), f"{of.in_points}, {len(of.values)} seeds"
+        )
+        for name, of in measured.items()
     }
     return {row["id"]: effects.get(row["id"], Effect(READER, "")) for row in write_ups.errors()}

@@ -6,6 +6,7 @@ from stages.claims.demonstrations.common import Panel
 from stages.shared.figures import BLUE, PERCENT, VERMILION, Axes, SubFigure
 
 COLUMNS = 3
+SMALL = 7  # points, of all letters but titles
 STYLES = {"right": (BLUE, "-"), "other": ("#009e73", "-"), "wrong": (VERMILION, "--")}
 KEY = """Blue: done right.
 Red: with the error, or against the warning.
@@ -18,7 +19,7 @@ SUBTITLE = "What the write-ups get wrong (E) and what they warn of (W), with and
 
 def size(panels: Sequence[Panel]) -> tuple[float, float]:
     """Return width and height in inches of a figure that has room for the panels and for what they mean."""
-    return 8.4, 2.2 * (len(panels) // COLUMNS + 1)
+    return 6.4, 1.5 * (len(panels) // COLUMNS + 1)  # as wide as a page of the paper
 
 
 def draw_panels(figure: SubFigure, panels: Sequence[Panel]) -> None:
@@ -28,7 +29,8 @@ def draw_panels(figure: SubFigure, panels: Sequence[Panel]) -> None:
         draw_panel(ax, panel)
     for ax in axes[len(panels) :]:
         ax.set_axis_off()
-    axes[len(panels)].text(0, 0.5, KEY, va="center", linespacing=1.6)
+    key = axes[len(panels)].text(0, 0.5, KEY, va="center", linespacing=1.6, fontsize=SMALL)
+    key.set_in_layout(False)  # it has the room of the panels that are not there
 
 
 def draw_panel(ax: Axes, panel: Panel) -> None:
@@ -36,15 +38,20 @@ def draw_panel(ax: Axes, panel: Panel) -> None:
     for curve in panel.curves:
         color, style = STYLES[curve.kind]
         marker = "o" if panel.logarithmic and curve.kind == "right" else None
-        ax.plot(curve.x, curve.y, style, color=color, label=curve.label, marker=marker, markersize=4, clip_on=False)
+        ax.plot(curve.x, curve.y, style, color=color, label=curve.label, marker=marker, markersize=3, clip_on=False)
         if curve.stop is not None:
-            ax.plot(curve.stop, curve.y[-1] if len(curve.y) else 0, "X", color=color, markersize=7, clip_on=False)
-    ax.set_title(panel.title, fontsize=9)
-    ax.set(xlabel=panel.xlabel, ylabel=panel.ylabel)
+            ax.plot(curve.stop, curve.y[-1] if len(curve.y) else 0, "X", color=color, markersize=6, clip_on=False)
+    ax.set_title(panel.title, fontsize=SMALL + 0.5)
+    ax.set_xlabel(panel.xlabel, fontsize=SMALL)
+    ax.set_ylabel(panel.ylabel, fontsize=SMALL)
+    ax.tick_params(labelsize=SMALL)
     if panel.logarithmic:
         ax.set(xscale="log", yscale="log")
+        ax.set_yticks([0.1, 0.2, 0.5, 1, 2])
+        ax.minorticks_off()
     else:
         ax.set_ylim(0, 1 if panel.ylabel == "accuracy" else None)
     if panel.ylabel != "loss":
         ax.yaxis.set_major_formatter(PERCENT)
-    ax.legend()
+    place = "lower left" if panel.logarithmic else "upper left" if panel.ylabel == "images with NaN" else "best"
+    ax.legend(loc=place, fontsize=SMALL, handlelength=1.4)

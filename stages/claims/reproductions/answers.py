@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import inf, log
 
 import numpy as np
+from scipy.stats import binomtest
 
 from stages.claims.reproductions.runs import (
     END,
@@ -77,7 +78,8 @@ class Evidence:
         return Quantity(
             f"gain in accuracy on the {images} images, {what}",
             [value - of_base for value, of_base in pairs],
-            region=region,
+            "points",
+            region,
             part=part,
         )
 
@@ -194,8 +196,8 @@ def linear_network(claim: Row, evidence: Evidence) -> Answer:
     )
     return Answer(
         f"The network reaches {with_relu} with ReLU and {without} without activation, softmax regression {regression}: "
-        f"the hidden layer without activation gains {gain.in_points}. One layer with the weights W2 W1 and the biases "
-        f"W2 b1 + b2 gives {logits}.",
+        f"the hidden layer without activation gains {gain.in_points}. One layer with the product of the two weight "
+        f"matrices, and with the first biases carried through the second one, gives {logits}.",
         [gain, Shown("the network is a linear model", apart < ROUNDING)],
     )
 
@@ -217,13 +219,14 @@ def batches_of_w3(claim: Row, evidence: Evidence) -> Answer:
     size = evidence.runs[mini][0].row.batch_size
     what = f"W3's network, mini-batches of {size}, {PASSES} passes each"
     gain = evidence.gain(what, mini, full, PASSES, region=above(claim))
-    passes, last = evidence.runs[full][0].row.updates, float(np.mean(evidence.accuracies(full)))
+    shared = len(evidence.runs[mini])  # seeds that both have
+    passes, last = evidence.runs[full][0].row.updates, float(np.mean(evidence.accuracies(full)[:shared]))
     reached = [epoch for epoch in range(PASSES + 1) if np.mean(evidence.accuracies(mini, epoch)) >= last]
     overtaken = f"mini-batches have as much after {reached[0]}" if reached else "mini-batches do not get there"
     return Answer(
-        f"After {PASSES} passes over the images full batches have {spread(evidence.accuracies(full, PASSES))} and "
-        f"mini-batches of {size} {spread(evidence.accuracies(mini))}: {gain.in_points}. After {passes} passes full "
-        f"batches have {told(last)}; {overtaken}.",
+        f"With the same {shared} seeds full batches have {spread(evidence.accuracies(full, PASSES)[:shared])} after "
+        f"{PASSES} passes over the images, and mini-batches of {size} {spread(evidence.accuracies(mini))}: "
+        f"{gain.in_points}. After {passes} passes full batches have {told(last)}; {overtaken}.",
         [gain],
     )
 
@@ -232,16 +235,22 @@ def batches_of_w5(claim: Row, evidence: Evidence) -> Answer:
     """Compare mini-batches with full batches in speed and in steadiness (W5.2)."""
     full, mini = "w5", "w5 mini-batches"
     passes, size = evidence.runs[full][0].row.updates, evidence.runs[mini][0].row.batch_size
-    falls = {name: [largest_fall(run.trace)[1] for run in evidence.runs[name]] for name in (full, mini)}
+    falls = {
+        name: [largest_fall([run.measured[epoch]["train"][1] for epoch in range(PASSES + 1)])[1] for run in runs]
+        for name, runs in evidence.runs.items()
+        if name in (full, mini)
+    }
     what = f"W5's network, mini-batches of {size}, {PASSES} passes"
     faster = evidence.gain(f"{what} each", mini, full, PASSES, region=above(claim), part="faster, after as many passes")
     better = evidence.gain(
         f"{what} against {passes}", mini, full, region=above(claim), part=f"there, against full batches after {passes}"
     )
     steadier = Quantity(
-        "largest fall of the training accuracy below its best, full batches less mini-batches",
+        f"largest fall of the training accuracy below its best after each of {PASSES} passes, "
+        "full batches less mini-batches",
         [of_full - of_mini for of_full, of_mini in zip(falls[full], falls[mini], strict=False)],
-        region=above(claim, "points_steadier"),
+        "points",
+        above(claim, "points_steadier"),
         part="more steadily",
     )
     reached = [epoch for epoch in range(PASSES + 1) if np.mean(evidence.accuracies(mini, epoch)) >= GOAL]
@@ -249,9 +258,9 @@ def batches_of_w5(claim: Row, evidence: Evidence) -> Answer:
     return Answer(
         f"After {PASSES} passes over the images full batches have {spread(evidence.accuracies(full, PASSES))} and "
         f"mini-batches of {size} {spread(evidence.accuracies(mini))}: {faster.in_points}. Mini-batches {there}; full "
-        f"batches have {spread(evidence.accuracies(full))} after {passes}. From pass to pass the training "
-        f"accuracy falls below its best by at most {100 * max(falls[full]):.1f} points with full batches and by at "
-        f"most {100 * max(falls[mini]):.1f} with mini-batches.",
+        f"batches have {spread(evidence.accuracies(full))} after {passes}. Measured after each of {PASSES} "
+        f"passes, the training accuracy falls below its best by at most {100 * max(falls[full]):.1f} points with full "
+        f"batches and by at most {100 * max(falls[mini]):.1f} with mini-batches.",
         [faster, better, steadier],
     )
 
@@ -263,7 +272,7 @@ def largest_fall(trace: Sequence[float]) -> tuple[int, float]:
 
 
 def dip(claim: Row, evidence: Evidence) -> Answer:
-    """Look for the dip while the rate is high, and for the recovery (W4.3)."""
+    """Look for the dip while the rate is high, and for falls once it is lower (W4.3)."""
     (stated,) = claim["numbers"]
     runs = evidence.runs["w4"]
     lowered = lowered_at(runs[0].row)
@@ -274,22 +283,26 @@ def dip(claim: Row, evidence: Evidence) -> Answer:
     before = Quantity(
         f"largest fall of the accuracy on the training images up to update {lowered}",
         [depth for _, depth in falls],
-        region=above(claim, "points_of_a_dip"),
+        "points",
+        above(claim, "points_of_a_dip"),
         part="a dip while the rate is high",
+        least=0.0,
     )
     afterwards = Quantity(
         f"largest fall of the accuracy on the training images after update {lowered}",
         later,
-        region=(-inf, claim["limits"]["points_afterwards"] / 100),
-        part="recovery once it is lower",
+        "points",
+        (-inf, claim["limits"]["points_afterwards"] / 100),
+        part="no fall once it is lower",
+        least=0.0,
     )
     bottoms = [run.trace[update] for run, (update, _) in zip(runs, falls, strict=True)]
     updates = ", ".join(str(update) for update, _ in falls)
     ends = evidence.accuracies("w4", part="train")
     return Answer(
-        f"{sentence(at_update)} The largest fall up to update {lowered}, by {spread(before.values)}, has its bottom at "
-        f"the updates {updates}, one for each seed, where the accuracy is {spread(bottoms)}. With the lower rate it "
-        f"falls by at most {100 * max(later):.1f} points, and ends at {spread(ends)}.",
+        f"{sentence(at_update)} The largest fall up to update {lowered}, by {spread(before.values, 'points')}, has its "
+        f"bottom at the updates {updates}, one for each seed, where the accuracy is {spread(bottoms)}. With the lower "
+        f"rate it falls by at most {100 * max(later):.1f} points, and ends at {spread(ends)}.",
         [at_update, before, afterwards],
     )
 
@@ -373,9 +386,17 @@ def drawn_by_hand(claim: Row, evidence: Evidence) -> Answer:
     return Answer(
         f"Of {len(y)} digits drawn by hand the networks as printed recognize {printed}, and those trained with "
         f"mini-batches {mini}. As reliably as test images are claimed to be: {stated['value']} %, with a margin of "
-        f"{stated['margin']:g} points for so few digits.",
+        f"{stated['margin']:g} points for so few digits. What varies here is the seed, and not the digits; "
+        f"Wilson's interval for so many digits is {' and '.join(wilson(number, len(y)) for number in numbers)}.",
         numbers,
     )
+
+
+def wilson(number: Quantity, count: int) -> str:
+    """Return the 95 % interval of a share of so many digits (Wilson 1927), in words."""
+    recognized = round(count * number.mean)
+    low, high = binomtest(recognized, count).proportion_ci(method="wilson")
+    return f"{told(low)} to {told(high)} ({number.part}, {recognized} of {count})"
 
 
 SPECIAL: dict[str, Answering] = {

@@ -14,13 +14,15 @@ from stages.claims.write_ups import Row
 from stages.shared.artifacts import replacing
 
 READING = (
-    "A claim holds if the 95 % confidence interval of the mean over the seeds lies where the claim has it: for a "
-    "number within its margin, for an accuracy that is reached also above it, for a comparison on the claimed side. It "
-    "does not hold if the interval lies wholly outside, and cannot be decided by this if the interval holds an end. "
-    "Margins and limits were stated before these seeds were run. All tests together are corrected by Holm's method, so "
-    "that with a probability of 95 % none of these verdicts is wrong by chance; `alone` is the verdict without that. A "
-    "claim of several parts holds in part if some of them do. A seed decides which images are held out, the initial "
-    "weights and the shuffles. Accuracies are shares of the images."
+    "A claim holds if the confidence interval of the mean over the seeds, at the level that the correction leaves, "
+    "lies where the claim has it: for a number within its margin, for an accuracy that is reached also above it, for "
+    "a comparison on the claimed side. It does not hold if the interval lies wholly outside, and cannot be decided by "
+    "this if the interval holds an end. Where all runs are alike there is no interval, and the mean decides. Margins "
+    "and limits were stated before these seeds were run. All tests of the claims together are corrected by Holm's "
+    "method, so that with a probability of 95 % none of these verdicts is wrong by chance; `alone` is the verdict "
+    "without that. A claim of several parts holds in part if some of them do. A seed decides which images are held "
+    "out, the initial weights and the shuffles. Accuracies are shares of the images, points differences of two such "
+    "shares."
 )
 
 
@@ -60,7 +62,7 @@ def write_csv(path: Path, entries: list[dict[str, Any]]) -> None:
     rows = []
     for claim in entries:
         for measured in claim["measured"] or [claim]:
-            limits = *measured.get("region", (None, None)), *measured.get("interval", (None, None))
+            limits = *measured.get("region", (None, None)), *(measured.get("interval") or (None, None))
             row = {column: measured.get(column) for column in columns} | dict(zip(ends, limits, strict=True))
             rows.append({"id": claim["id"], **row, **{column: measured.get(column) for column in last}})
     with replacing(path) as partial:

@@ -19,6 +19,7 @@ CHANGES = {  # what it is compared with, and in words
     "rmsprop": ("10", "RMSProp"),
     "adam": ("10", "Adam"),
 }
+SIGNS = {"share": " %", "points": " points"}
 
 
 def recipe(row: Model) -> str:
@@ -31,12 +32,13 @@ def recipe(row: Model) -> str:
 
 def told(value: float, unit: str = "share") -> str:
     """Return a value for a sentence."""
-    return f"{100 * value:.1f} %" if unit == "share" else f"{value:.4f}"
+    return f"{100 * value:.1f}{SIGNS[unit]}" if unit else f"{value:.4f}"
 
 
 def spread(values: Sequence[float], unit: str = "share") -> str:
     """Return mean and range for a sentence."""
-    return f"{told(float(np.mean(values)), unit)} ({told(min(values), unit)} to {told(max(values), unit)})"
+    mean, low, high = (told(value, unit) for value in (float(np.mean(values)), min(values), max(values)))
+    return f"{mean} in all runs alike" if len(set(values)) == 1 else f"{mean} ({low.removesuffix(' points')} to {high})"
 
 
 def named(subject: Subject) -> str:
@@ -50,17 +52,24 @@ def sentence(number: Quantity) -> str:
     assert number.claimed is not None
     scale, sign = (100, " %") if number.unit == "share" else (1, "")
     decimals = max(0, round(-math.log10(2 * number.rounding * scale)))
-    low, high = (told(end, number.unit) for end in number.interval)
     claim = f"Claimed is {number.claimed * scale:.{decimals}f}{sign}"
     if number.region:
         margin = scale * (number.claimed - number.region[0])
         claim += f", with a margin of {f'{margin:.1f} points' if number.unit == 'share' else f'{margin:.4f}'}"
-        is_reached = math.isinf(number.region[1]) and not number.why
-        claim += ": measured is better" if is_reached and number.interval[0] > number.claimed + number.rounding else ""
+        claim += ": measured is better" if is_better(number) else ""
+    low, high = (told(end, number.unit) for end in number.interval)
+    interval = "" if number.alike else f"; the interval of the mean is {low} to {high}"
     return (
-        f"Over {len(number.values)} seeds the {number.quantity} is {spread(number.values, number.unit)}; "
-        f"the interval of the mean is {low} to {high}. {claim}."
+        f"Over {len(number.values)} seeds the {number.quantity} is {spread(number.values, number.unit)}{interval}. "
+        f"{claim}."
     )
+
+
+def is_better(number: Quantity) -> bool:
+    """Return whether more than is claimed is surely reached, where the claim is that so much is."""
+    if number.claimed is None or number.region is None or number.why:
+        return False
+    return math.isinf(number.region[1]) and number.interval[0] > number.claimed + number.rounding
 
 
 def reasons(judged: Verdict) -> str:

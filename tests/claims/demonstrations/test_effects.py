@@ -25,7 +25,7 @@ def test_errors_in_code_are_run_and_what_is_in_no_update_misleads_the_reader_onl
 
 
 def test_labels_that_have_every_digit_give_the_same_one_hot_matrix(setup: Setup) -> None:
-    assert measure_effects(setup)["E4"].gain.startswith("+0.0 points (+0.0 to +0.0)")
+    assert measure_effects(setup)["E4"].gain.startswith("+0.0 points in all runs alike")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,8 @@ def test_labels_that_have_every_digit_give_the_same_one_hot_matrix(setup: Setup)
         ([-0.5, -0.51, -0.49], "changes the result"),
         ([0.5, 0.51, 0.49], "changes the result"),
         ([0.0, 0.02, -0.02], "cannot be decided by this"),
+        ([0.0, 0.0, 0.0], "does not change the result"),
+        ([-0.02, -0.02, -0.02], "changes the result"),
     ],
 )
 def test_an_error_changes_the_result_by_more_than_a_point(
@@ -47,7 +49,8 @@ def test_an_error_changes_the_result_by_more_than_a_point(
     few = Setup(setup.X_part, setup.y_part, Lengths(seeds=3))
     found = measure_effects(few)
     assert {found[name].effect for name in PRINTED} == {word}
-    assert found["E1"].gain.startswith(f"{100 * np.mean(gains):+.1f} points (")
+    spread = "in all runs alike" if len(set(gains)) == 1 else "("
+    assert found["E1"].gain.startswith(f"{100 * np.mean(gains):+.1f} points {spread}")
 
 
 def test_each_error_is_the_only_difference_from_the_right_program(setup: Setup) -> None:

@@ -107,6 +107,6 @@ def test_every_seed_is_in_one_job() -> None:
     by_name = {name: [chosen for of, chosen in jobs if of == name] for name in EXPERIMENTS}
     assert [len(chosen) for chosen in by_name["w3"]] == [8, 8, 3]
     assert [seed for chosen in by_name["w3"] for seed in chosen] == list(range(100, 119))
-    assert by_name["w4"] == [[100, 101, 102]]
+    assert by_name["full 10-10"] == [[100, 101, 102]]
     assert by_name["mini 10"] == [[100], [101], [102]]
     assert by_name["full 128"] == [[100], [101]]

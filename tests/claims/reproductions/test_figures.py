@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,9 +101,19 @@ def test_a_row_has_interval_claim_margin_and_verdict() -> None:
     assert np.asarray(claim.get_xdata()).tolist() == [0]
     (margin,) = axes.collections
     assert ends(margin) == pytest.approx((-0.05, 0.05))
-    assert [ends(margin) for margin in shares.collections] == [pytest.approx((-2, 2))]  # the third has none
+    (no_upper_limit,) = shares.collections  # the third has no margin
+    assert ends(no_upper_limit) == pytest.approx((-2, shares.get_xlim()[1]))
+    limits = [np.asarray(line.get_xdata()).tolist() for line in (shares.lines[3], axes.lines[3])]
+    assert limits == [pytest.approx([-2]), pytest.approx([-0.05, 0.05])]
     assert [text.get_text() for text in axes.texts] == ["0.2500 (0.2000 to 0.3000)\nholds"]
     assert [text.get_text().split("\n")[1] for text in shares.texts] == ["does not hold", "open"]
+
+
+def test_what_is_surely_better_than_claimed_is_said_to_be_so() -> None:
+    figure = panel()
+    better = Quantity("accuracy", [0.93, 0.931, 0.932], "share", (0.88, np.inf), 0.9, 0.005)
+    draw_claims(figure, [("A1", better, "holds"), ("A2", replace(better, region=(0.88, 0.95)), "holds")])
+    assert [text.get_text().split("\n")[1] for text in figure.axes[0].texts] == ["holds, measured is better", "holds"]
 
 
 def ends(margin: Any) -> tuple[float, float]:
