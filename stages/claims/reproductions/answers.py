@@ -297,12 +297,13 @@ def dip(claim: Row, evidence: Evidence) -> Answer:
         least=0.0,
     )
     bottoms = [run.trace[update] for run, (update, _) in zip(runs, falls, strict=True)]
-    updates = ", ".join(str(update) for update, _ in falls)
+    first, last = min(falls)[0], max(falls)[0]
+    where = f"at update {first}" if first == last else f"between the updates {first} and {last}"
     ends = evidence.accuracies("w4", part="train")
     return Answer(
         f"{sentence(at_update)} The largest fall up to update {lowered}, by {spread(before.values, 'points')}, has its "
-        f"bottom at the updates {updates}, one for each seed, where the accuracy is {spread(bottoms)}. With the lower "
-        f"rate it falls by at most {100 * max(later):.1f} points, and ends at {spread(ends)}.",
+        f"bottom {where}, where the accuracy is {spread(bottoms)}. With the lower rate it falls by at most "
+        f"{100 * max(later):.1f} points, and ends at {spread(ends)}.",
         [at_update, before, afterwards],
     )
 

@@ -515,7 +515,7 @@ def test_a_dip_needs_its_update_its_depth_and_the_recovery() -> None:
     assert (before.least, afterwards.least) == (0, 0)
     assert verdict("W4.3", given) == HOLDS
     finding = answer(CLAIMS["W4.3"], given).finding
-    assert "at the updates 50, 50, 50, one for each seed, where the accuracy is 55.0 %" in finding
+    assert "has its bottom at update 50, where the accuracy is 55.0 %" in finding
     later = [made("w4", accuracy, trace=[*DIPPING[:100], 0.1, *DIPPING[101:]]) for accuracy in (0.599, 0.6, 0.601)]
     assert [part.alone for part in judged("W4.3", evidence({"w4": later})).parts] == [HOLDS, HOLDS, FAILS]
     elsewhere = [made("w4", accuracy, trace=DIPPING) for accuracy in (0.8, 0.81, 0.82)]
