@@ -5,7 +5,7 @@ mark of a line of code, and the equation leads to that line.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import escape, unescape
 from xml.etree.ElementTree import Element
 
@@ -113,9 +113,17 @@ def render_formulas(pages: dict[str, str]) -> list[str]:
 
 def _parse(match: re.Match[str]) -> tuple[str, bool]:
     tex = unescape(LABEL.sub("", match["tex"])).strip()
-    if "\\begin" not in tex:  # KaTeX lets a line end behind relations and operators, else only where it is told
-        tex = re.sub(r"(\\q?quad)\b", r"\1\\allowbreak", tex)
-    return tex, match["tag"] == "div"
+    return "".join(_breakable(tex)), match["tag"] == "div"
+
+
+def _breakable(tex: str) -> Iterator[str]:
+    """Let a line end at the spaces that are in no matrix: KaTeX does so behind relations and operators alone."""
+    depth = 0
+    for piece in re.split(r"(\\begin\b|\\end\b|\\q?quad\b)", tex):
+        depth += (piece == "\\begin") - (piece == "\\end")
+        yield piece
+        if depth == 0 and piece in ("\\quad", "\\qquad"):
+            yield "\\allowbreak"
 
 
 class References(Extension):

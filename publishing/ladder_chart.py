@@ -31,7 +31,7 @@ def chart() -> str:
     )
     return embedded(
         lambda figure: draw(figure, drawn, load_literature()),
-        (10, 5.2),
+        (9, 5),
         "The ladder",
         "test error against seconds of training, mean over the seeds; bars: standard deviation",
         f"Test error against seconds of training. {told}",
@@ -49,12 +49,12 @@ def draw(figure: SubFigure, drawn: Drawn, published: list[Published]) -> None:
         spread = 100 * (row.spread or 0)
         axes.errorbar(row.seconds, row.error, yerr=spread, fmt="o", color=color, ms=11, elinewidth=1.2, capsize=2)
         at = (row.seconds, row.error)
-        axes.annotate(sign, at, color="white", weight="bold", ha="center", va="center", fontsize=7)
+        axes.annotate(sign, at, color="white", weight="bold", ha="center", va="center", fontsize=8)
     for of in (of for of in published if of.error < DRAWN):
         axes.axhline(of.error, color=GRAY, linewidth=0.7, linestyle="--", zorder=0)
         label = f"{of.error:g}%  {of.who}"
         axes.annotate(
-            label, (0.005, of.error), xycoords=axes.get_yaxis_transform(), va="bottom", color=GRAY, fontsize=6
+            label, (0.005, of.error), xycoords=axes.get_yaxis_transform(), va="bottom", color=GRAY, fontsize=8
         )
     axes.set(xscale="log", yscale="log", xlabel="seconds of training", ylabel="test error")
     axes.set_yticks(ERRORS, [f"{error:g}%" for error in ERRORS])
@@ -69,9 +69,9 @@ def list_steps(axes: Axes, drawn: Drawn) -> None:
     axes.set(xlim=(0, 1), ylim=(len(drawn) - 0.5, -0.5))
     for line, (sign, step, row) in enumerate(drawn.values()):
         axes.text(0, line, sign, color=COLORS[step.part], weight="bold", va="center")
-        axes.text(0.22, line, f"{row.error:.2f}%", color=INK, va="center", ha="right", fontsize=7)
-        words = textwrap.fill(step.change, 38)
-        axes.text(0.27, line, words, color=INK, va="center", fontsize=7, parse_math=False)
+        axes.text(0.22, line, f"{row.error:.2f}%", color=INK, va="center", ha="right", fontsize=8)
+        words = textwrap.fill(step.change, 32)
+        axes.text(0.27, line, words, color=INK, va="center", fontsize=8, parse_math=False)
 
 
 def still_wrong() -> str:

@@ -255,7 +255,8 @@ def _value(value: object) -> str:
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"([|*_$])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    text = html.escape(" ".join(text.split()), quote=False)
+    return re.sub(r"`[^`]*`|[|*_$]", lambda match: match[0] if len(match[0]) > 1 else f"\\{match[0]}", text)
 
 
 def _codes(items: Iterable[str]) -> str:
