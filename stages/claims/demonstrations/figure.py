@@ -1,6 +1,7 @@
 """The figure of the demonstrations, a panel each."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from stages.claims.demonstrations.common import Panel
 from stages.shared.figures import BLUE, PERCENT, VERMILION, Axes, SubFigure
@@ -53,5 +54,7 @@ def draw_panel(ax: Axes, panel: Panel) -> None:
         ax.set_ylim(0, 1 if panel.ylabel == "accuracy" else None)
     if panel.ylabel != "loss":
         ax.yaxis.set_major_formatter(PERCENT)
-    place = "lower left" if panel.logarithmic else "upper left" if panel.ylabel == "images with NaN" else "best"
+    place: Literal["lower left", "upper left", "best"] = (
+        "lower left" if panel.logarithmic else "upper left" if panel.ylabel == "images with NaN" else "best"
+    )
     ax.legend(loc=place, fontsize=SMALL, handlelength=1.4, labelspacing=0.2, borderpad=0.1)
