@@ -21,8 +21,8 @@ def unbroken(text: str) -> str:
 def typeset(text: str) -> str:
     """Return a text escaped for the paper, its minus signs, percents and powers set."""
     text = re.sub(r"(?<![\w-])-(?=[\w(])|(?<=[A-Z\d] )-(?= \d?[A-Z]\d?\b)", "\N{MINUS SIGN}", text)
-    text = re.sub(r"(?<=\d) %", "%", text)
-    return re.sub(r"\b1e-(\d+)\b", r"$10^{-\1}$", escaped(text))
+    text = re.sub(r"\b1e-(\d+)\b", r"$10^{-\1}$", escaped(text))
+    return re.sub(r"(?<=\d) ?%", "\N{NO-BREAK SPACE}%", text)
 
 
 def literal(text: str) -> str:

@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from publishing import ladder, measurements, words
 from publishing.blocks import ROOT
-from publishing.markup import literal, table, typeset
+from publishing.markup import literal, table
+from publishing.markup import typeset as plain
 from publishing.measurements import Ablation, Ablations, Answer, Benchmarks, Gradients, Metrics, Quantity, Reproductions
 from publishing.words import PERCENT
 from stages.claims.demonstrations import effects
@@ -31,11 +32,6 @@ from stages.shared.splits import not_mnist
 from tools.check_gradients import compare_at_random
 
 REQUIREMENTS = Path("requirements/run.txt")
-
-
-def plain(text: str) -> str:
-    """Return a text without markup, its signs of percent set as everywhere."""
-    return typeset(words.spaced(text))
 
 
 @dataclass(frozen=True)
@@ -188,7 +184,7 @@ def settings_table() -> str:
         "compared with 10 units, and W5's scale and rate with others, runs of `w3` and `w5 mini-batches` are cut short."
     )
     header = ["Experiment", "Units", "First weights", "Optimizer", "Rate", "Batch", "Length", "Seeds"]
-    return captioned("settings", caption, header, rows, [20, 11, 20, 18, -8, -7, 14, -6])
+    return captioned("settings", caption, header, rows, [18, 9, 27, 16, -7, -6, 12, -5])
 
 
 def results_table() -> str:
@@ -623,23 +619,21 @@ def performance_tables() -> str:
     benchmarks = load().benchmarks
     rows = []
     for work in benchmarks.works:
-        for number, (name, of) in enumerate(work.contestants.items()):
+        for name, of in work.contestants.items():
             time, memory = f"{of.time:#.3g} {work.unit}".replace(". ", " "), f"{of.peak_megabytes:,} MB"
-            rows.append(
-                ["" if number else plain(work.work), plain(name), time, words.spread(of.ours_over_theirs), memory]
-            )
+            rows.append([plain(work.work), plain(name), time, words.spread(of.ours_over_theirs), memory])
     header = ["Work", "Contestant", "Time", "Ours over theirs", "Peak memory"]
     caption = (
         "Median time of each contestant, our time divided by it (the median over the rounds, with the smallest and "
         "the largest), and peak memory of its process."
     )
-    times = captioned("performance", caption, header, rows, [30, 17, -18, -22, -13])
+    times = captioned("performance", caption, header, rows, [37, 15, -17, -19, -12])
     starts = benchmarks.cold_starts
     cells = [
         [
             plain(cold.work),
             plain(name),
-            target,
+            plain(target),
             "not reached" if seconds is None else f"{words.spread(seconds, 1)} s",
         ]
         for cold in starts

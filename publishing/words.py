@@ -1,6 +1,5 @@
 """What README, site and paper say in the same words of what was measured."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -65,8 +64,3 @@ def verdict(of: Quantity) -> str:
     if of.alone != of.verdict:
         return f"{of.verdict} (alone: {of.alone})"
     return f"{of.verdict}, measured is better" if of.is_better else of.verdict or ""
-
-
-def spaced(text: str) -> str:
-    """Return a text in which every sign of percent is set off from its number."""
-    return re.sub(r"(?<=\d) ?%", PERCENT, text)

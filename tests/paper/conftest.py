@@ -170,7 +170,10 @@ def stand_in(copy: Copy) -> None:
     rows = [
         {"id": row["id"], "group": group, "write_ups": ["W1"], "what": row["text"], "shown": True}
         | {"finding": f"It ends at {rng.uniform(0, 9):.3f}.", "with": {"loss": 2.5}, "without": {"loss": "NaN"}}
-        | {"effect": "changes the result" if group == "errors" else None, "gain": f"{rng.uniform(0, 9):+.1f} points"}
+        | {
+            "effect": "changes the result" if group == "errors" else None,
+            "gain": f"{rng.uniform(0, 9):+.1f} points" * (group == "errors"),
+        }
         for group, key in (("errors", "errors"), ("warnings", "claims"))
         for row in write_ups[key]
         if group == "errors" or row["kind"] == "ablation"

@@ -30,8 +30,9 @@ SECTIONS = [
     "6 The ladder",
     "7 Cost",
     "8 Limits",
-    "9 The commands",
-    "10 Data and code",
+    "9 Conclusion",
+    "10 The commands",
+    "11 Data and code",
     "References",
 ]
 DERIVATIONS = sorted((ROOT / "docs/derivations").glob("*.md"))

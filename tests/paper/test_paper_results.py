@@ -354,7 +354,7 @@ def shown_spread(spread: Mapping[str, float]) -> list[float]:
 
 def check_performance(rows: Rows, copy: "Copy") -> None:
     expected = [
-        (work if name == next(iter(work["contestants"])) else {"work": "", "unit": work["unit"]}, name, result)
+        (work, name, result)
         for work in copy.read("benchmarks/results.json")["works"]
         for name, result in work["contestants"].items()
     ]
@@ -374,7 +374,7 @@ def check_cold(rows: Rows, copy: "Copy") -> None:
         for target, spread in seconds.items()
     ]
     for (*what, cell), (described, spread) in zip(rows, expected, strict=True):
-        assert what == described
+        assert [*what[:2], what[2].replace(" ", "")] == described
         if spread is None:
             assert cell == "not reached"
         else:

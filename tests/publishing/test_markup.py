@@ -61,7 +61,7 @@ def test_no_line_begins_with_a_percent_sign() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("a_b [c] 5 %", "a&#95;b &#91;c&#93; 5%"),
+        ("a_b [c] 5 %", "a&#95;b &#91;c&#93; 5\N{NO-BREAK SPACE}%"),
         ("-0.5 to -log(2), at -a", "\N{MINUS SIGN}0.5 to \N{MINUS SIGN}log(2), at \N{MINUS SIGN}a"),
         ("A - Y, 2A - Y2 and Scratch - Just", "A \N{MINUS SIGN} Y, 2A \N{MINUS SIGN} Y2 and Scratch - Just"),
         ("784-10-10, mini-batch", "784-10-10, mini-batch"),

@@ -20,7 +20,7 @@ SUBTITLE = "What the write-ups get wrong (E) and what they warn of (W), with and
 
 def size(panels: Sequence[Panel]) -> tuple[float, float]:
     """Return width and height in inches of a figure that has room for the panels and for what they mean."""
-    return 6.4, 1.5 * (len(panels) // COLUMNS + 1)  # as wide as a page of the paper
+    return 6.4, 1.65 * (len(panels) // COLUMNS + 1)  # as wide as a page of the paper
 
 
 def draw_panels(figure: SubFigure, panels: Sequence[Panel]) -> None:
@@ -48,13 +48,13 @@ def draw_panel(ax: Axes, panel: Panel) -> None:
     ax.tick_params(labelsize=SMALL)
     if panel.logarithmic:
         ax.set(xscale="log", yscale="log")
-        ax.set_yticks([0.1, 0.2, 0.5, 1, 2])
+        ax.set_yticks([0.02, 0.1, 0.5, 2])
         ax.minorticks_off()
     else:
         ax.set_ylim(0, 1 if panel.ylabel == "accuracy" else None)
     if panel.ylabel != "loss":
         ax.yaxis.set_major_formatter(PERCENT)
-    ax.legend(loc=_place_of_key(panel), fontsize=SMALL, handlelength=1.4)
+    ax.legend(loc=_place_of_key(panel), fontsize=SMALL, handlelength=1.4, labelspacing=0.2, borderpad=0.1)
 
 
 def _place_of_key(panel: Panel) -> Literal["lower left", "upper left", "best"]:
