@@ -24,7 +24,7 @@ def test_a_committee_goes_by_the_mean_of_the_probabilities_of_its_first_members(
     assert found["cross_entropy"] == pytest.approx(-np.log(mean[y, np.arange(100)]).mean(), abs=1e-5)
     assert metrics["spread"] is None
     assert metrics["parameters"] == 2 * json.loads(Path("metrics/high.json").read_text())["parameters"]
-    assert run["seconds"] == [pytest.approx(sum(json.loads(Path("runs/high.json").read_text())["seconds"][:2]))]
+    assert run["seconds"] == [pytest.approx(2 * min(json.loads(Path("runs/high.json").read_text())["seconds"]))]
 
 
 @pytest.mark.parametrize(
