@@ -104,7 +104,7 @@ HEAD = [
     "",
     "From",
     "What changed",
-    "Test accuracy, %",
+    "Test accuracy (%)",
     "95 % interval",
     "Wrong",
     "Parameters",
@@ -148,7 +148,7 @@ def left_out_table() -> str:
             for name, step in without.items()
             if step.after == whole
         ]
-    return table(["Rung", "Left out", "Test accuracy, %", "Points lost"], rows, "---", "---", "--:")
+    return table(["Rung", "Left out", "Test accuracy (%)", "Points lost"], rows, "---", "---", "--:")
 
 
 def _difference(row: Row | None, whole: Row | None) -> list[str]:
