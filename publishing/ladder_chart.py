@@ -33,7 +33,7 @@ def chart() -> str:
         lambda figure: draw(figure, drawn, load_literature()),
         (9, 5),
         "The ladder",
-        "test error against seconds of training, mean over the seeds; bars: standard deviation",
+        "mean test error over the seeds against seconds of training; bars: standard deviation",
         f"Test error against seconds of training. {told}",
     )
 
