@@ -6,7 +6,7 @@ from collections import Counter
 LISTING = re.compile(r'(<div class="listing highlight">.*?<code>)(.*?)(</code></pre></div>)', re.DOTALL)
 LABELS = r"@eq:[\w-]+(?: @eq:[\w-]+)*"
 MARK = re.compile(rf' *<span class="c1"># {LABELS}</span>$|  # {LABELS}(?=</span>$)')  # alone, behind a comment
-PLACE = re.compile(r'(<span class="p">[^<]*[(\[]|<span class="o">\.)</span>')  # where a long line may be broken
+BREAK = re.compile(r'(<span class="p">[^<]*[(\[]|<span class="o">\.)</span>')  # where a long line may be broken
 
 
 def with_lines(page: str) -> str:
@@ -23,7 +23,7 @@ def with_lines(page: str) -> str:
         if mark:
             text = text[: mark.start()] + text[mark.end() :]
         indent = len(text) - len(text.lstrip(" "))
-        text = PLACE.sub(r"\1<wbr></span>", text)
+        text = BREAK.sub(r"\1<wbr></span>", text)
         return f'<span class="line" style="--indent: {indent}ch">{text}{"".join(references)}\n</span>'
 
     return LISTING.sub(lambda code: code[1] + "".join(map(line, code[2].splitlines())) + code[3], page)

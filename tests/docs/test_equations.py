@@ -95,10 +95,11 @@ def test_a_marked_line_leads_to_its_equation_and_the_equation_to_the_first_line_
 
 
 def test_an_equation_of_one_line_may_be_broken_at_its_wide_spaces(npm: Path) -> None:
-    page = _html("$$\na \\quad b \\qquad c\n$$\n\n$$\n\\begin{aligned}\na \\quad b\n\\end{aligned}\n$$\n")
+    matrix = "\\begin{pmatrix} a \\quad b \\end{pmatrix}"
+    page = _html(f"$$\na \\quad b \\qquad c\n$$\n\n$$\n{matrix}\n$$\n\n$$\n{matrix} \\quad {matrix}\n$$\n")
     equations.render_formulas({"page": page})
     drawn, _ = equations.Equations().draw(page, _relative)
-    assert [formula.count('class="katex-base"') for formula in drawn.split('class="equation"')[1:]] == [3, 1]
+    assert [formula.count('class="katex-base"') for formula in drawn.split('class="equation"')[1:]] == [3, 1, 2]
 
 
 def test_punctuation_is_in_one_box_with_its_formula(npm: Path) -> None:

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -31,6 +32,11 @@ def test_a_mark_becomes_references_with_anchors_of_their_own() -> None:
     assert f"</span>{_reference('line-a-1', 'eq:a')}\n" in page
     assert f"# fast</span>{_reference('line-a-2', 'eq:a')}{_reference('line-b-1', 'eq:b')}\n" in page
     assert "@" not in page
+
+
+def test_a_long_line_may_be_broken_behind_a_bracket_and_a_dot() -> None:
+    page = _page("a = b.step(c[0])")
+    assert re.sub("<(?!wbr).*?>", "", page).strip() == "a = b.<wbr>step(<wbr>c[<wbr>0])"
 
 
 def test_what_is_no_mark_stays() -> None:

@@ -133,3 +133,13 @@ def test_the_graph_and_the_tables_say_which_stages_run_for_each_row(npm: Path) -
     assert {"splits", "models"} <= set(sections)
     assert sorted(re.findall(r">for each of (\w+)<", reference.graph())) == sorted(sections)
     assert sorted(re.findall(r"Runs once for each row of `(\w+)`\.", reference.stages())) == sorted(sections)
+
+
+def test_a_cell_shows_signs_as_they_are_and_code_without_backslashes() -> None:
+    assert reference._cell("`blas_threads` and a_b|c") == "`blas_threads` and a\\_b\\|c"
+
+
+def test_the_mathematics_alone_is_shown_with_its_code() -> None:
+    assert "show_source" not in reference.modules("stages/nn")
+    text = reference.modules("stages/shared")
+    assert text.count(":::") == text.count("show_source: false") > 10

@@ -77,10 +77,10 @@ def test_a_rung_that_has_not_been_run_says_so(measured: Path) -> None:
     assert ladder.origin() == ladder_chart.chart() == ladder_chart.still_wrong() == ladder.NOTHING
 
 
-def test_links_lead_from_where_the_table_is_shown_to_pages_that_are_there(measured: Path) -> None:
-    links = re.findall(r"\]\((docs/[\w/]+\.md)", ladder.steps_table("docs/"))
+def test_links_lead_to_pages_that_are_there(measured: Path) -> None:
+    links = re.findall(r"\]\(([\w/]+\.md)", ladder.steps_table())
     assert len(links) > 5
-    assert all((ROOT / link).exists() for link in links)
+    assert all((ROOT / "docs" / link).exists() for link in links)
 
 
 def test_what_is_left_out_is_compared_with_the_whole(measured: Path) -> None:
