@@ -114,24 +114,20 @@ HEAD = [
 ]
 
 
-def change(step: Rung | Committee, folder: str = "") -> str:
+def change(step: Rung | Committee) -> str:
     """Return what a step changes, with a link to where it is derived, if that page is there."""
     page = step.page.partition("#")[0]
     text = escaped(step.change)
-    return f"[{text}]({folder}{step.page})" if (ROOT / "docs" / page).exists() else text
+    return f"[{text}]({step.page})" if (ROOT / "docs" / page).exists() else text
 
 
-def steps_table(folder: str = "", run: bool = False) -> str:
-    """Return the table of all steps that are drawn; with `run`, of those that have been run.
-
-    `folder` leads to docs/ from where it is shown.
-    """
+def steps_table() -> str:
+    """Return the table of all steps that are drawn."""
     ladder, found = load()
     signs = {name: sign for sign, name, _ in numbered(ladder)}
     rows = [
-        [sign, signs.get(step.after or "", ""), change(step, folder), *cells(found.get(name))]
+        [sign, signs.get(step.after or "", ""), change(step), *cells(found.get(name))]
         for sign, name, step in numbered(ladder)
-        if name in found or not run
     ]
     return table(HEAD, rows, "---", "---", "---", "--:")
 
