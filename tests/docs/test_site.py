@@ -143,3 +143,7 @@ def test_licenses_of_the_fonts_come_with_them(site: Path) -> None:
     fonts = {path.relative_to(site).parts[:4] for path in (site / "assets" / "npm").rglob("*.woff2")}
     assert fonts
     assert all(any(site.joinpath(*folder[:depth], "LICENSE").is_file() for depth in (3, 4)) for folder in fonts)
+
+
+def test_what_a_docstring_has_between_angle_brackets_is_shown(site: Path) -> None:
+    assert "models/&lt;name&gt;.npz" in (site / "api/programs/index.html").read_text(encoding="utf-8")
