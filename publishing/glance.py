@@ -53,7 +53,7 @@ class Shown:
         return f"{self._number(self.of.mean)}{self._unit}"
 
     def __str__(self) -> str:
-        if self.of.interval is None:
+        if self.of.alike:
             return f"{self.mean}, {ALIKE}"
         low, high = map(self._number, self.of.interval)
         return f"{self.mean} ({low} to {high})"

@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field, RootModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from stages.claims.verdicts import HOLDS
 from stages.claims.write_ups import WRITE_UPS
 from stages.shared import parameters, schema
 from stages.shared.artifacts import read_json
@@ -75,19 +74,18 @@ class Quantity(BaseModel):
     seeds: int
     mean: float
     sd: float
-    interval: tuple[float, float] | None
+    interval: tuple[float, float]
     region: tuple[float | None, float | None] | None = None
+    better: bool = False
     p: float | None
     corrected: float | None
     alone: str | None
     verdict: str | None
 
     @property
-    def is_better(self) -> bool:
-        """Whether more than is claimed is surely reached, where the claim is that so much is."""
-        if self.claimed is None or self.region is None or self.region[1] is not None or self.verdict != HOLDS:
-            return False
-        return (self.interval or (self.mean,))[0] > self.claimed + self.rounding
+    def alike(self) -> bool:
+        """Whether all runs came to the same."""
+        return self.sd == 0
 
 
 class Part(BaseModel):

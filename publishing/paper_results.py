@@ -362,7 +362,7 @@ def numbers_table() -> str:
 
 def _interval(of: Quantity, finer: float) -> str:
     """Return the interval of a mean, rounded; in words where there is none."""
-    return " to ".join(_rounded(end, of.unit, finer) for end in of.interval) if of.interval else words.ALIKE
+    return words.ALIKE if of.alike else " to ".join(_rounded(end, of.unit, finer) for end in of.interval)
 
 
 def _limit(of: Quantity) -> str:
@@ -376,8 +376,8 @@ def comparisons_table() -> str:
     rows = []
     for name, of in quantities(are_claimed=False):
         scale, digits = (100, ".2f") if of.unit else (1, ".3g")
-        mean, *ends = (f"{scale * x:{digits}}" for x in (of.mean, *(of.interval or ())))
-        interval = " to ".join(ends) or words.ALIKE
+        mean, *ends = (f"{scale * x:{digits}}" for x in (of.mean, *of.interval))
+        interval = words.ALIKE if of.alike else " to ".join(ends)
         tested = [*map(words.chance, (of.p, of.corrected)), words.verdict(of)]
         quantity = re.sub("^gain in accuracy on the (test|held-out) images, ", "", of.quantity)
         rows.append([name, *map(plain, (quantity, _limit(of), mean, interval, str(of.seeds), *tested))])

@@ -169,7 +169,7 @@ def _number(measured: measurements.Quantity) -> list[str]:
         sign = {"share": words.PERCENT, "points": " points"}.get(measured.unit)
         return f"{100 * value:{digits}}{sign}" if sign else f"{value:.4g}"
 
-    interval = " to ".join(map(shown, measured.interval)) if measured.interval else words.ALIKE
+    interval = words.ALIKE if measured.alike else " to ".join(map(shown, measured.interval))
     claimed = shown(measured.claimed, ".4g") if measured.claimed is not None else ""
     mean = f"{shown(measured.mean)} ± {shown(measured.sd)}"
     ends = measured.region or (None, None)

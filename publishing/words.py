@@ -63,4 +63,4 @@ def verdict(of: Quantity) -> str:
     """Return the verdict on a quantity, whether it is better, and the uncorrected verdict where it is another."""
     if of.alone != of.verdict:
         return f"{of.verdict} (alone: {of.alone})"
-    return f"{of.verdict}, measured is better" if of.is_better else of.verdict or ""
+    return f"{of.verdict}, measured is better" if of.better else of.verdict or ""

@@ -1,5 +1,6 @@
 """The verdict on a claim: whether a mean surely lies where the claim has it, and what its parts make together."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -84,8 +85,15 @@ class Quantity:
     def interval(self) -> Interval:
         """The 95 % confidence interval of the mean: mean ± t s / sqrt(k) of k values."""
         k = len(self.values)
-        reach = float(t.ppf(1 - LEVEL / 2, k - 1)) * self.sd / np.sqrt(k)
+        reach = float(t.ppf(1 - LEVEL / 2, k - 1)) * self.sd / math.sqrt(k)
         return max(self.least, self.mean - reach), self.mean + reach
+
+    @property
+    def is_better(self) -> bool:
+        """Whether more than is claimed is surely reached, where the claim is that at least so much is."""
+        if self.claimed is None or self.region is None or self.why:
+            return False
+        return math.isinf(self.region[1]) and self.interval[0] > self.claimed + self.rounding
 
     @property
     def in_points(self) -> str:
@@ -105,7 +113,7 @@ class Quantity:
         if self.region is None or self.why or self.alike:
             return None
         distance, k = min(abs(self.mean - end) for end in self.region), len(self.values)
-        return float(2 * t.sf(distance / (self.sd / np.sqrt(k)), k - 1))
+        return float(2 * t.sf(distance / (self.sd / math.sqrt(k)), k - 1))
 
     def verdict(self, p: float | None) -> str | None:
         """Return the verdict at this p, its own or a corrected one; None if no claim is about it."""
@@ -240,6 +248,7 @@ def summary(measured: Quantity, corrected: float | None) -> dict[str, Any]:
         claim = {"claimed": round(measured.claimed, DIGITS), "rounding": round(measured.rounding, DIGITS)}
     if measured.region is not None:
         claim["region"] = [round(end, DIGITS) if np.isfinite(end) else None for end in measured.region]
+        claim["better"] = measured.is_better
     values, p = measured.values, measured.p
     spread = {"mean": measured.mean, "sd": measured.sd, "min": min(values), "max": max(values)}
     return {
@@ -249,7 +258,7 @@ def summary(measured: Quantity, corrected: float | None) -> dict[str, Any]:
         **claim,
         "seeds": len(values),
         **{name: round(value, DIGITS) for name, value in spread.items()},
-        "interval": None if measured.alike else [round(end, DIGITS) for end in measured.interval],
+        "interval": [round(end, DIGITS) for end in measured.interval],
         "p": None if p is None else round(p, DIGITS),
         "corrected": None if corrected is None else round(corrected, DIGITS),
         "alone": measured.verdict(p),

@@ -70,8 +70,22 @@ def test_values_that_are_all_alike_decide_by_their_mean_without_a_test() -> None
     assert replace(alike[0], why="it is chance").verdict(None) == OPEN
     assert correct({"A": [alike[0], CLEAR]}) == pytest.approx({("A", 1): CLEAR.p})
     assert [(part.alone, part.verdict) for part in judge({"A": [alike[0]]}, {})["A"].parts] == [(HOLDS, HOLDS)]
-    assert [summary(alike[0], None)[key] for key in ("interval", "p", "verdict")] == [None, None, HOLDS]
+    assert [summary(alike[0], None)[key] for key in ("interval", "p", "verdict")] == [[0.5, 0.5], None, HOLDS]
     assert alike[0].in_points == "+50.0 points in all runs alike"
+
+
+@pytest.mark.parametrize(
+    ("claimed", "end", "is_better"),
+    [
+        (0.85 - REACH - 0.006, INF, True),  # the whole interval is above what rounds to the number that is claimed
+        (0.85 - REACH - 0.004, INF, False),
+        (0.85 - REACH - 0.006, 0.99, False),  # about as much is claimed, not at least
+    ],
+)
+def test_better_is_surely_more_than_is_claimed(claimed: float, end: float, *, is_better: bool) -> None:
+    of = Quantity("accuracy", THREE, region=(0.7, end), claimed=claimed, rounding=0.005)
+    assert summary(of, None)["better"] is of.is_better is is_better
+    assert not replace(of, why="it is chance").is_better
 
 
 def test_an_interval_does_not_begin_below_what_no_value_can_be_below() -> None:
@@ -185,6 +199,7 @@ def test_a_summary_has_the_spread_the_claim_and_the_verdicts() -> None:
         "claimed": 0.9,
         "rounding": 0.0005,
         "region": [0.8, None],
+        "better": False,
         "seeds": 3,
         "mean": 0.85,
         "sd": 0.01,

@@ -42,12 +42,13 @@ NUMBER = {
     "max": 0.89,
     "interval": [0.8625, 0.8875],
     "region": [0.832, None],
+    "better": True,
     "p": 0.00004,
     "corrected": 0.00016,
     "alone": "holds",
     "verdict": "holds",
 }
-DIFFERENCE = {key: value for key, value in NUMBER.items() if key not in ("claimed", "rounding")} | {
+DIFFERENCE = {key: value for key, value in NUMBER.items() if key not in ("claimed", "rounding", "better")} | {
     "quantity": "gain",
     "unit": "points",
     "region": [-0.01, 0.01],

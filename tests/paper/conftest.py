@@ -140,7 +140,7 @@ def _reproduction(claim: dict[str, Any], rng: np.random.Generator) -> dict[str, 
     measured = []
     for number in claim.get("numbers", []):
         unit, scale = ("share", 0.01) if number["unit"] == "%" else ("", 1)
-        claimed = {"claimed": scale * number["value"], "rounding": scale * number["rounding"]}
+        claimed = {"claimed": scale * number["value"], "rounding": scale * number["rounding"], "better": not measured}
         value = _measured(rng, scale * number["value"], unit)
         measured.append({"quantity": number["quantity"], **claimed, **value, "verdict": "holds"})
     if claim["kind"] == "comparison":

@@ -1,11 +1,13 @@
 """What may differ between two machines, with the allowed ranges worked by hand."""
 
+from math import inf
 from typing import Any
 
 import pytest
 
 from reviewing.judging import Allowed, Difference, differences, parsed
 from reviewing.significance import Spread
+from stages.claims.verdicts import Quantity, summary
 from stages.shared.errors import UserError
 
 PART = {"accuracy": 0.96, "interval": [0.95, 0.97], "cross_entropy": 0.2, "recall": [0.9, 0.8]}
@@ -96,6 +98,12 @@ def test_a_mean_over_seeds_and_its_verdict(change: dict[str, Any], verdict: str)
 )
 def test_words_parts_and_what_has_no_spread(before: Any, after: Any, expected: dict[str, str]) -> None:
     assert expected.items() <= judge(before, after).items()
+
+
+def test_runs_that_are_all_alike_on_one_machine_need_not_be_on_another() -> None:
+    values = [0.7] * 5
+    before, after = (summary(Quantity("share", of, region=(0.5, inf)), None) for of in (values, [*values[:4], 0.7333]))
+    assert set(judge(before, after).values()) <= {"within", "not judged"}
 
 
 def test_what_is_no_number_is_an_error_that_says_where() -> None:

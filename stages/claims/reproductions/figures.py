@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.claims.reproductions.answers import Evidence
 from stages.claims.reproductions.runs import END, RATES, SCALES, lowered_at
-from stages.claims.reproductions.words import is_better, spread
+from stages.claims.reproductions.words import spread
 from stages.claims.verdicts import Quantity
 from stages.claims.write_ups import Row
 from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, Axes, SubFigure
@@ -61,7 +61,7 @@ def draw_claim(axes: Axes, y: int, number: Quantity, scale: int, verdict: str) -
     axes.plot([0], [y], "d", color=VERMILION, ms=5)
     limits = [scale * (end - number.claimed) for end in number.region or () if np.isfinite(end)]
     axes.plot(limits, [y] * len(limits), "|", color=VERMILION, ms=9)
-    text = f"{spread(number.values, number.unit)}\n{verdict}{', measured is better' if is_better(number) else ''}"
+    text = f"{spread(number.values, number.unit)}\n{verdict}{', measured is better' if number.is_better else ''}"
     axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)
 
 

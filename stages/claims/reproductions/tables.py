@@ -62,7 +62,7 @@ def write_csv(path: Path, entries: list[dict[str, Any]]) -> None:
     rows = []
     for claim in entries:
         for measured in claim["measured"] or [claim]:
-            limits = *measured.get("region", (None, None)), *(measured.get("interval") or (None, None))
+            limits = *measured.get("region", (None, None)), *measured.get("interval", (None, None))
             row = {column: measured.get(column) for column in columns} | dict(zip(ends, limits, strict=True))
             rows.append({"id": claim["id"], **row, **{column: measured.get(column) for column in last}})
     with replacing(path) as partial:

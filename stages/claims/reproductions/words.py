@@ -56,20 +56,13 @@ def sentence(number: Quantity) -> str:
     if number.region:
         margin = scale * (number.claimed - number.region[0])
         claim += f", with a margin of {f'{margin:.1f} points' if number.unit == 'share' else f'{margin:.4f}'}"
-        claim += ": measured is better" if is_better(number) else ""
+        claim += ": measured is better" if number.is_better else ""
     low, high = (told(end, number.unit) for end in number.interval)
     interval = "" if number.alike else f"; the interval of the mean is {low} to {high}"
     return (
         f"Over {len(number.values)} seeds the {number.quantity} is {spread(number.values, number.unit)}{interval}. "
         f"{claim}."
     )
-
-
-def is_better(number: Quantity) -> bool:
-    """Return whether more than is claimed is surely reached, where the claim is that so much is."""
-    if number.claimed is None or number.region is None or number.why:
-        return False
-    return math.isinf(number.region[1]) and number.interval[0] > number.claimed + number.rounding
 
 
 def reasons(judged: Verdict) -> str:
