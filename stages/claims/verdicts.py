@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import bootstrap, t
 
 Unit = Literal["share", "points", ""]  # of the images, a difference of two such shares, or a plain number
 Interval = tuple[float, float]
@@ -17,6 +17,7 @@ FAILS = "does not hold"
 UNDECIDED = "cannot be decided by this"
 
 LEVEL = 0.05  # the probability of a wrong verdict: of each by itself, and after Holm's correction of any of them
+MANY = 20  # values, whose own distribution says enough to compare the interval with
 DIGITS = 6  # decimals in a file: the last bits, which differ between processors, do not show
 
 
@@ -87,6 +88,15 @@ class Quantity:
         k = len(self.values)
         reach = float(t.ppf(1 - LEVEL / 2, k - 1)) * self.sd / math.sqrt(k)
         return max(self.least, self.mean - reach), self.mean + reach
+
+    @property
+    def bootstrap(self) -> Interval | None:
+        """The interval of the mean that asks for no normal distribution (BCa, Efron 1987); None for few values."""
+        if len(self.values) < MANY or self.alike:
+            return None
+        found = bootstrap((self.values,), np.mean, confidence_level=1 - LEVEL, rng=np.random.default_rng(0))
+        low, high = map(float, found.confidence_interval)
+        return low, high
 
     @property
     def is_better(self) -> bool:
@@ -259,6 +269,7 @@ def summary(measured: Quantity, corrected: float | None) -> dict[str, Any]:
         "seeds": len(values),
         **{name: round(value, DIGITS) for name, value in spread.items()},
         "interval": [round(end, DIGITS) for end in measured.interval],
+        **({"bootstrap": [round(end, DIGITS) for end in measured.bootstrap]} if measured.bootstrap else {}),
         "p": None if p is None else round(p, DIGITS),
         "corrected": None if corrected is None else round(corrected, DIGITS),
         "alone": measured.verdict(p),

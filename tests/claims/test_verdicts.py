@@ -94,6 +94,18 @@ def test_an_interval_does_not_begin_below_what_no_value_can_be_below() -> None:
     assert Quantity("fall", [0.0, 0.01], "points", least=0.0).interval == (0, high)
 
 
+def test_many_values_have_an_interval_that_assumes_no_distribution() -> None:
+    few, many = Quantity("accuracy", [0.0, 1.0] * 9), Quantity("accuracy", [0.0, 1.0] * 50)
+    assert few.bootstrap is None
+    assert "bootstrap" not in summary(few, None)
+    assert Quantity("accuracy", [0.5] * 50).bootstrap is None
+    # a hundred flips of a coin: the mean's standard error is 0.05
+    assert summary(many, None)["bootstrap"] == pytest.approx([0.5 - 1.96 * 0.05, 0.5 + 1.96 * 0.05], abs=0.006)
+    skewed = Quantity("accuracy", [1 - 2.0**-k for k in range(25)])
+    low, high = skewed.bootstrap or (0.0, 0.0)
+    assert low + high < sum(skewed.interval)  # it reaches further to where the tail is
+
+
 def test_what_no_claim_is_about_has_no_verdict_and_what_cannot_be_decided_says_why() -> None:
     assert Quantity("accuracy", THREE).p is None
     assert Quantity("accuracy", THREE).verdict(None) is None

@@ -132,8 +132,9 @@ def _measured(rng: np.random.Generator, value: float, unit: str) -> dict[str, An
     mean, sd = value * rng.uniform(0.9, 1.1), value * rng.uniform(0.01, 0.03)
     interval = [round(mean - 2 * sd, 6), round(mean + 2 * sd, 6)]
     p = round(rng.uniform(0.001, 0.04), 6)
+    ends = {"min": round(mean - 3 * sd, 6), "bootstrap": [round(mean - 2.1 * sd, 6), round(mean + 1.9 * sd, 6)]}
     tested = {"region": [round(mean - 4 * sd, 6), None], "p": p, "corrected": round(2 * p, 6), "alone": "holds"}
-    return {"unit": unit, "seeds": 5, "mean": round(mean, 6), "sd": round(sd, 6), "interval": interval} | tested
+    return {"unit": unit, "seeds": 5, "mean": round(mean, 6), "sd": round(sd, 6), "interval": interval} | ends | tested
 
 
 def _reproduction(claim: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from publishing import glance, measurements
 from publishing.blocks import ROOT
 from publishing.measurements import Ablation, Answer
 
-SHARE = {"unit": "share", "seeds": 3, "sd": 0.01, "mean": 0.83862, "interval": [0.8047, 0.8726]}
+SHARE = {"unit": "share", "seeds": 3, "sd": 0.01, "min": 0.83, "mean": 0.83862, "interval": [0.8047, 0.8726]}
 SHARE |= dict.fromkeys(("p", "corrected", "alone"))
 NUMBER = {**SHARE, "quantity": "accuracy", "claimed": 0.877, "rounding": 0.0005, "verdict": "holds"}
 COST = {**NUMBER, "quantity": "cost", "unit": "", "claimed": 0.23, "rounding": 0.0005, "mean": 0.23081}

@@ -51,7 +51,8 @@ def test_the_most_frequent_verdict_is_counted_first() -> None:
     ],
 )
 def test_an_uncorrected_verdict_stands_beside_another_one(alone: str | None, verdict: str | None, shown: str) -> None:
-    of = {"quantity": "", "unit": "", "seeds": 2, "mean": 0, "sd": 0, "interval": [0, 0], "p": None, "corrected": None}
+    of = {"quantity": "", "unit": "", "seeds": 2, "mean": 0, "sd": 0, "min": 0, "interval": [0, 0]}
+    of |= {"p": None, "corrected": None}
     assert words.verdict(Quantity.model_validate({**of, "alone": alone, "verdict": verdict})) == shown
 
 

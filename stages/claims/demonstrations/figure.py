@@ -11,7 +11,7 @@ SMALL = 7  # points, of all letters but titles
 STYLES = {"right": (BLUE, "-"), "other": ("#009e73", "-"), "wrong": (VERMILION, "--")}
 KEY = """Blue: done right.
 Red: with the error, or against the warning.
-Green: a variant of it.
+Green: a variant.
 Cross: NaN or an error ends the run.
 A line that ends early: from there on
 every image gets the same class."""

@@ -8,10 +8,12 @@ import numpy as np
 from scipy.stats import binomtest
 
 from stages.claims.reproductions.runs import (
+    COLUMNS,
     END,
     NETWORKS,
     PASSES,
     RATES,
+    ROUNDS,
     SCALES,
     Compared,
     Part,
@@ -260,7 +262,8 @@ def batches_of_w5(claim: Row, evidence: Evidence) -> Answer:
         f"mini-batches of {size} {spread(evidence.accuracies(mini))}: {faster.in_points}. Mini-batches {there}; full "
         f"batches have {spread(evidence.accuracies(full))} after {passes}. Measured after each of {PASSES} "
         f"passes, the training accuracy falls below its best by at most {100 * max(falls[full]):.1f} points with full "
-        f"batches and by at most {100 * max(falls[mini]):.1f} with mini-batches.",
+        f"batches and by at most {100 * max(falls[mini]):.1f} with mini-batches. Swings within a pass "
+        "are not measured.",
         [faster, better, steadier],
     )
 
@@ -324,12 +327,12 @@ def first_test_image(claim: Row, evidence: Evidence) -> Answer:
 def vectorization(claim: Row, evidence: Evidence) -> Answer:
     """Report how matrices compare with loops (W4.5)."""
     speed = evidence.speed
-    fast = {True: "in each of several rounds", False: "in none of several rounds", None: "in some rounds"}
+    fast = {True: "in each", False: "in none", None: "in some"}
     parts = {"the forward and backward pass": speed.whole_pass, "the first product W X alone": speed.one_product}
     return Answer(
         f"On one processor core the forward and backward pass of W4's network as printed is at least {speed.times:g} "
-        f"times as fast for all examples at once as in a loop over them {fast[speed.whole_pass]}; its first product "
-        f"W X alone {fast[speed.one_product]}.",
+        f"times as fast for {COLUMNS:,} examples at once as in a loop over them {fast[speed.whole_pass]} of "
+        f"{ROUNDS} rounds; its first product W X alone {fast[speed.one_product]} of them.",
         [Shown(part, fast_enough, "the rounds disagree") for part, fast_enough in parts.items()],
     )
 
@@ -385,10 +388,11 @@ def drawn_by_hand(claim: Row, evidence: Evidence) -> Answer:
     ]
     printed, mini = (spread(number.values) for number in numbers)
     return Answer(
-        f"Of {len(y)} digits drawn by hand the networks as printed recognize {printed}, and those trained with "
-        f"mini-batches {mini}. As reliably as test images are claimed to be: {stated['value']} %, with a margin of "
-        f"{stated['margin']:g} points for so few digits. What varies here is the seed, and not the digits; "
-        f"Wilson's interval for so many digits is {' and '.join(wilson(number, len(y)) for number in numbers)}.",
+        f"Of {len(y)} digits that were drawn for this study, as paths of a pen in three hands, the networks as printed "
+        f"recognize {printed}, and those trained with mini-batches {mini}. As reliably as test images are claimed to "
+        f"be: {stated['value']} %, with a margin of {stated['margin']:g} points for so few digits. What varies here is "
+        "the seed, and not the digits; Wilson's interval for so many digits is "
+        f"{' and '.join(wilson(number, len(y)) for number in numbers)}.",
         numbers,
     )
 

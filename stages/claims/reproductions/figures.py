@@ -1,6 +1,6 @@
 """The figures of the claims: what is claimed against what was measured, and what claims compare."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
 
 import numpy as np
@@ -14,7 +14,7 @@ from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILIO
 
 RECIPES = {
     "mini": ("mini-batches, in the first row from He's weights", BLUE),
-    "full": ("full batches, as the write-ups have it", VERMILION),
+    "full": ("full batches, by W3's recipe cut short", VERMILION),
 }
 HIDDEN = {name: name for name in ("10", "128", "256")}
 LAYERS = {name: name for name in ("10", "10-10", "128", "128-128")}
@@ -66,9 +66,10 @@ def draw_claim(axes: Axes, y: int, number: Quantity, scale: int, verdict: str) -
 
 
 def shade_margin(axes: Axes, y: int, number: Quantity, scale: int) -> None:
-    """Shade where the claim holds: up to the right edge, where nothing is too much."""
+    """Shade where the claim holds: up to the right edge or to all images, where nothing is too much."""
     if number.claimed is not None and number.region:
-        low, high = (scale * (end - number.claimed) for end in number.region)
+        highest = 1.0 if number.unit == "share" else np.inf
+        low, high = (scale * (min(end, highest) - number.claimed) for end in number.region)
         axes.fill_betweenx(
             [y - 0.3, y + 0.3], low, min(high, axes.get_xlim()[1]), color=VERMILION, alpha=0.2, linewidth=0
         )
@@ -93,7 +94,8 @@ def draw_comparisons(figure: SubFigure, evidence: Evidence, dip: Row) -> None:
         (panels[0, 2], "W2.4  optimizers", OPTIMIZERS),
     ):
         for recipe, (label, color) in RECIPES.items():
-            draw_dots(axes, evidence, {f"{recipe} {name}": words for name, words in names.items()}, color, label)
+            named = {f"{recipe} {name}": words for name, words in zip(names, staggered(names.values()), strict=True)}
+            draw_dots(axes, evidence, named, color, label)
         axes.set_title(title)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=SMALL)
     draw_dots(panels[1, 0], evidence, LINEAR, BLUE)
@@ -115,6 +117,11 @@ def draw_comparisons(figure: SubFigure, evidence: Evidence, dip: Row) -> None:
         axes.tick_params(labelsize=SMALL)
         axes.title.set_fontsize(SMALL + 1)
         axes.xaxis.label.set_fontsize(SMALL + 1)
+
+
+def staggered(words: Iterable[str]) -> list[str]:
+    """Return words for below a narrow axis, every second one a line lower."""
+    return ["\n" * (k % 2) + word for k, word in enumerate(words)]
 
 
 def short(value: float) -> str:

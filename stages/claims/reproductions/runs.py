@@ -32,6 +32,7 @@ PRINTED = {"w3": "w3-relu-10", "w4": "w4-tanh-16-16", "w5": "w5-relu-128"}
 NETWORKS = {"W1": "w3", "W2": "w3", "W3": "w3", "W4": "w4", "W5": "w5"}
 PASSES = 10
 BATCHES: Row = {"updates": None, "epochs": PASSES, "batch_size": 128, "parts": 1}
+COLUMNS, ROUNDS = 2000, 5  # of the timing
 SHORT = 150  # updates of W3's recipe, cut short
 
 
@@ -293,7 +294,7 @@ class Speed:
     one_product: bool | None
 
 
-def compare_speed(times: float, columns: int = 2000, rounds: int = 5) -> Speed:
+def compare_speed(times: float, columns: int = COLUMNS, rounds: int = ROUNDS) -> Speed:
     """Time W4's forward and backward pass as printed, and its first product alone, against loops over the examples.
 
     Processor time is taken, so that other processes count little. A first round is for warming up, and not counted.

@@ -72,7 +72,11 @@ def reasons(judged: Verdict) -> str:
         for verdict in dict.fromkeys(part.verdict for part in judged.parts):
             which = "; ".join(part.part for part in judged.parts if part.verdict == verdict)
             said.append(f"{verdict[0].upper()}{verdict[1:]}: {which}.")
-    said += [f"Undecided, because {part.why}." for part in judged.parts if part.why and part.verdict == UNDECIDED]
+    undecided = [part for part in judged.parts if part.why and part.verdict == UNDECIDED]
+    causes = list(dict.fromkeys(part.why for part in undecided))
+    for why in causes:
+        which = ": " + "; ".join(part.part for part in undecided if part.why == why) if len(causes) > 1 else ""
+        said.append(f"Undecided, because {why}{which}.")
     if judged.alone != judged.verdict:
         said.append(f"Without the correction for many tests: {judged.alone}.")
     return " ".join(dict.fromkeys(said))

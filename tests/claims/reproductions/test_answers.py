@@ -550,10 +550,10 @@ def test_the_first_image_of_another_test_set_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("whole_pass", "product", "expected", "words"),
     [
-        (True, True, HOLDS, "in a loop over them in each of several rounds"),
-        (True, False, IN_PART, "its first product W X alone in none of several rounds"),
-        (False, False, FAILS, "in a loop over them in none of several rounds"),
-        (None, False, OPEN, "in a loop over them in some rounds"),
+        (True, True, HOLDS, "in a loop over them in each of 5 rounds"),
+        (True, False, IN_PART, "its first product W X alone in none of them"),
+        (False, False, FAILS, "in a loop over them in none of 5 rounds"),
+        (None, False, OPEN, "in a loop over them in some of 5 rounds"),
     ],
 )
 def test_matrices_must_be_so_much_faster(

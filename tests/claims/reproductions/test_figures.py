@@ -116,6 +116,15 @@ def test_what_is_surely_better_than_claimed_is_said_to_be_so() -> None:
     assert [text.get_text().split("\n")[1] for text in figure.axes[0].texts] == ["holds, measured is better", "holds"]
 
 
+def test_no_share_is_shaded_that_is_more_than_all() -> None:
+    figure = panel()
+    runs = [0.93, 0.931, 0.932]
+    high, low = (Quantity("share", runs, "share", (claimed - 0.1, np.inf), claimed) for claimed in (0.9, 0.2))
+    draw_claims(figure, [("A1", high, "holds"), ("A2", low, "holds")])
+    assert figure.axes[0].get_xlim()[1] > 10
+    assert next(ends(margin)[1] for margin in figure.axes[0].collections) == pytest.approx(10)
+
+
 def ends(margin: Any) -> tuple[float, float]:
     x = np.asarray(margin.get_paths()[0].vertices)[:, 0]
     return float(x.min()), float(x.max())
