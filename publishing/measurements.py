@@ -77,6 +77,8 @@ class Quantity(BaseModel):
     interval: tuple[float, float]
     region: tuple[float | None, float | None] | None = None
     better: bool = False
+    bootstrap: tuple[float, float] | None = None
+    min: float
     p: float | None
     corrected: float | None
     alone: str | None

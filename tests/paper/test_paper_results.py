@@ -467,6 +467,41 @@ def test_the_sentences_have_the_numbers_of_the_files(markdown: dict[str, str], c
     assert found[2].replace(" and ", ", ") == said
 
 
+def test_the_conclusion_is_what_came_of_the_claims(markdown: dict[str, str], copy: "Copy") -> None:
+    section = " ".join(markdown["paper"].partition("# Conclusion {")[2].partition("\n#")[0].split())
+    claims = copy.read("metrics/reproductions.json")["claims"]
+    stated = copy.read("stages/claims/write_ups.yaml")["claims"]
+    taken = {claim["id"] for claim in stated for number in claim.get("numbers", []) if "of" in number}
+    words = {"holds": "are reached again", "cannot be decided by this": "cannot be", "does not hold": "are not"}
+    reached: dict[str, list[str]] = {}
+    for claim in claims:
+        for of in claim["measured"]:
+            if "claimed" in of and of["verdict"] and of["region"][1] is None and claim["id"] not in taken:
+                reached.setdefault(words[of["verdict"]], []).append(claim["id"])
+    found = re.findall(rf"those of ((?:W\d\.\d+(?:, | and )?)+) ({'|'.join(words.values())})", section)
+    assert {verdict: re.findall(r"W\d\.\d+", names) for names, verdict in found} == reached
+    gains = Counter(
+        of["verdict"]
+        for claim in claims
+        if claim["id"] in ("W2.4", "W3.8", "W3.10")
+        for of in claim["measured"]
+        if of["verdict"]
+    )
+    assert f"of {gains.total()} gains by more layers" in section
+    for verdict, count in gains.items():
+        assert f"{count} {verdict if count == 1 else verdict.replace('holds', 'hold')}" in section
+
+
+def test_the_paper_says_how_far_the_bootstrap_is_from_the_intervals(markdown: dict[str, str], copy: "Copy") -> None:
+    claims = [claim for claim in copy.read("metrics/reproductions.json")["claims"] if "same_as" not in claim]
+    many = [of for claim in claims for of in claim["measured"] if "bootstrap" in of]
+    found = re.search(r"as far as ([\d.]+) standard.*? at most ([\d.]+) points away", markdown["paper"], re.DOTALL)
+    assert found
+    assert agrees(found[1], max((of["mean"] - of["min"]) / of["sd"] for of in many))
+    apart = [abs(a - b) for of in many if of["unit"] for a, b in zip(of["interval"], of["bootstrap"], strict=True)]
+    assert agrees(found[2], 100 * max(apart))
+
+
 def test_the_gradients_are_within_the_bounds_that_the_paper_names(markdown: dict[str, str], copy: "Copy") -> None:
     gradients = copy.read("benchmarks/gradients.json")["gradients"]
     found = re.search(
