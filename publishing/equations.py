@@ -24,6 +24,7 @@ LABEL = re.compile(r"\s*\\label\{(eq:[\w-]+)\}")
 REFERENCE = re.compile(r'<a class="equation-reference"(?: id="(?P<id>[^"]+)")? data-label="(?P<label>[^"]+)"></a>')
 NO_TEXT = re.compile(r"<(pre|code|script|style|annotation)\b.*?</\1>|<[^>]*>", re.DOTALL)
 TEX = re.compile(r"\$\$|\\[(\[]|\\[a-z]+[{_^ ]|@eq:\w*|\[@\w*")
+BOX = '<span class="katex-base">'  # a line ends between such boxes alone
 rendered: dict[tuple[str, bool], str] = {}  # (TeX, displayed): HTML, kept between the builds of a server
 
 
@@ -75,7 +76,7 @@ class Equations:
         key = _parse(match)
         html = rendered.get(key) or f"<code>{escape(key[0])}</code>"
         if match["tag"] == "span":
-            return _punctuated(html, match["before"], match["after"])
+            return _with_whole_brackets(_punctuated(html, match["before"], match["after"]), ends=2)
         anchor, name, links = "", "Formula", ""
         if label := LABEL.search(match["tex"]):
             url, number = self._places[label[1]]
@@ -84,17 +85,36 @@ class Equations:
             if lines := self._lines.get(label[1]):
                 page, line = min(lines, key=lambda line: line[0] != url)  # the first of this page, if it has any
                 links += f'<a class="in-code" href="{relative(page)}#{line}" aria-label="{name} in the code">code</a>'
+        html = _with_whole_brackets(html, ends=3)
         body = f'<div class="formula" tabindex="0" role="group" aria-label="{name}">{html}</div>'
         return f'<div class="equation"{anchor}>{body}{links}</div>'
 
 
 def _punctuated(html: str, before: str, after: str) -> str:
     """Return a formula with its punctuation in the unbreakable boxes that it touches, lest a line ends between them."""
-    start, end = '<span class="katex-base">', "</span></span></span>"
-    if start not in html or not html.endswith(end):
+    end = "</span></span></span>"
+    if BOX not in html or not html.endswith(end):
         return before + html + after
     before, after = (f'<span class="punctuation">{text}</span>' if text else "" for text in (before, after))
-    return html.removesuffix(end).replace(start, start + before, 1) + after + end
+    return html.removesuffix(end).replace(BOX, BOX + before, 1) + after + end
+
+
+def _with_whole_brackets(html: str, ends: int) -> str:
+    """Return a formula with all boxes from a bracket to its end in one; so many elements end with the last box."""
+    end = "</span>" * ends
+    drawn, *boxes = html.removesuffix(end).split(BOX)
+    if not boxes:
+        return html
+    kept: list[str] = []
+    depth = 0
+    for box in boxes:
+        kept.append(BOX + box)
+        opened, closed = ("".join(re.findall(f'class="{name}[^>]*>([^<]*)', box)) for name in ("mopen", "mclose"))
+        depth = max(0, depth + len(opened) - len(closed))
+        if depth == 0:
+            drawn += f'<span class="brackets">{"".join(kept)}</span>' if len(kept) > 1 else kept[0]
+            kept = []
+    return drawn + "".join(kept) + end
 
 
 def searchable(page: str) -> str:

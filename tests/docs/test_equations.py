@@ -1,5 +1,6 @@
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -109,6 +110,29 @@ def test_punctuation_is_in_one_box_with_its_formula(npm: Path) -> None:
     first, _, last = drawn.rpartition('<span class="katex-base">')
     assert '<span class="katex-base"><span class="punctuation">(</span>' in first
     assert last.endswith('<span class="punctuation">).</span></span></span></span></p>')
+
+
+@pytest.mark.parametrize(
+    ("tex", "kept"),  # the boxes between which a line may end, each with how many it holds that stay together
+    [
+        ("f(x - y, z) = a + b", [2, 1, 1]),
+        ("a = (1 - \\rho)^2 x", [1, 2]),
+        ("\\{x_k \\mid k \\in [1, m)\\} \\subset S", [3, 1]),
+        ("\\lVert x + y \\rVert \\le 1", [2, 1]),
+        ("\\frac{1}{2} + \\left(a + b\\right) + \\sqrt{(c)}", [1, 1, 1]),
+        ("[a = b", [1, 1]),
+    ],
+)
+def test_a_line_ends_at_an_operator_outside_of_brackets(npm: Path, tex: str, kept: list[int]) -> None:
+    for text in (f"(${tex}$).", f"$$\n{tex}\n$$\n"):
+        page = _html(text)
+        equations.render_formulas({"page": page})
+        drawn, _ = equations.Equations().draw(page, _relative)
+        boxes = ElementTree.fromstring(drawn).find(".//*[@class='katex-html']")
+        assert boxes is not None
+        assert [len(box.findall("*[@class='katex-base']")) or 1 for box in boxes] == kept
+        if text.startswith("("):
+            assert "".join(boxes[-1].itertext()).endswith(").")
 
 
 @pytest.mark.parametrize("tex", ["\\unknown", "\\frac{1}", "ä"])
