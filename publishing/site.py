@@ -28,9 +28,9 @@ NPM = "assets/npm/"  # where the site serves node_modules/
 EXAMPLE = "https://example.org/chainrule.git"  # nobody's, for as long as `repository` in mkdocs.yml is empty
 CHECK = re.compile(r"^## Check\n", re.MULTILINE)
 IMAGE = re.compile(r"<p>((?:<a [^>]*>)?<img [^>]*>(?:</a>)?)</p>")  # alone in its paragraph
-NO_BREAK = re.compile(  # the spaces of percentages and sizes; those in code stay as they are
-    r"(?P<code><(?P<tag>pre|code)\b.*?</(?P=tag)>)|(?<=\d)\s(?=%|\N{MULTIPLICATION SIGN} \d)"
-    r"|(?<=\d.\N{MULTIPLICATION SIGN})\s(?=\d)",
+NO_BREAK = re.compile(  # the spaces of quantities, as 5 %, ± 5 and < 5, but not in code, formulas and tags
+    r'(?P<kept><(?P<tag>pre|code|(?:span|div)(?= class="arithmatex"))\b.*?</(?P=tag)>|<[^>]*>)'
+    r"|(?<=\d)\s(?=%|\N{MULTIPLICATION SIGN} \d)|(?:(?<=\d.\N{MULTIPLICATION SIGN})|(?<=±)|(?<=&lt;))\s(?=\d)",
     re.DOTALL,
 )
 
@@ -160,7 +160,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     """Divide code into lines, link it to its reference, let images scroll, and list the works that a page cites."""
     html = listings.with_lines(html)
     html = IMAGE.sub(r'<div class="image" tabindex="0" role="group" aria-label="Picture">\1</div>', html)
-    html = NO_BREAK.sub(lambda match: match["code"] or "\N{NO-BREAK SPACE}", html)
+    html = NO_BREAK.sub(lambda match: match["kept"] or "\N{NO-BREAK SPACE}", html)
     html = re.sub(
         r'(<span class="filename">)(stages/[\w/]+)\.py · ((?!_)\w+(?:\.(?!_)\w+)*)(</span>)',  # no private name
         lambda match: (
