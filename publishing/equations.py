@@ -4,6 +4,7 @@ A displayed formula with `\label{eq:name}` has a number; `@eq:name` in the text 
 mark of a line of code, and the equation leads to that line.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from html import escape, unescape
@@ -24,6 +25,7 @@ LABEL = re.compile(r"\s*\\label\{(eq:[\w-]+)\}")
 REFERENCE = re.compile(r'<a class="equation-reference"(?: id="(?P<id>[^"]+)")? data-label="(?P<label>[^"]+)"></a>')
 NO_TEXT = re.compile(r"<(pre|code|script|style|annotation)\b.*?</\1>|<[^>]*>", re.DOTALL)
 TEX = re.compile(r"\$\$|\\[(\[]|\\[a-z]+[{_^ ]|@eq:\w*|\[@\w*")
+BOX = '<span class="katex-base">'  # a line ends between such boxes alone
 rendered: dict[tuple[str, bool], str] = {}  # (TeX, displayed): HTML, kept between the builds of a server
 
 
@@ -75,7 +77,7 @@ class Equations:
         key = _parse(match)
         html = rendered.get(key) or f"<code>{escape(key[0])}</code>"
         if match["tag"] == "span":
-            return _punctuated(html, match["before"], match["after"])
+            return _with_whole_parts(_punctuated(html, match["before"], match["after"]), displayed=False)
         anchor, name, links = "", "Formula", ""
         if label := LABEL.search(match["tex"]):
             url, number = self._places[label[1]]
@@ -84,17 +86,49 @@ class Equations:
             if lines := self._lines.get(label[1]):
                 page, line = min(lines, key=lambda line: line[0] != url)  # the first of this page, if it has any
                 links += f'<a class="in-code" href="{relative(page)}#{line}" aria-label="{name} in the code">code</a>'
+        html = _with_whole_parts(html, displayed=True)
         body = f'<div class="formula" tabindex="0" role="group" aria-label="{name}">{html}</div>'
         return f'<div class="equation"{anchor}>{body}{links}</div>'
 
 
 def _punctuated(html: str, before: str, after: str) -> str:
     """Return a formula with its punctuation in the unbreakable boxes that it touches, lest a line ends between them."""
-    start, end = '<span class="katex-base">', "</span></span></span>"
-    if start not in html or not html.endswith(end):
+    end = "</span></span></span>"
+    if BOX not in html or not html.endswith(end):
         return before + html + after
     before, after = (f'<span class="punctuation">{text}</span>' if text else "" for text in (before, after))
-    return html.removesuffix(end).replace(start, start + before, 1) + after + end
+    return html.removesuffix(end).replace(BOX, BOX + before, 1) + after + end
+
+
+def _with_whole_parts(html: str, displayed: bool) -> str:
+    """Return a formula whose lines end behind a wide space if they can, and within brackets only if they must."""
+    end = "</span>" * (3 if displayed else 2)
+    start, *boxes = html.removesuffix(end).split(BOX)
+    if not boxes:
+        return html
+    boxes = [BOX + box for box in boxes]
+    depths = itertools.accumulate(boxes, lambda depth, box: max(0, depth + _opened(box)), initial=0)
+    boxes = _grouped(boxes, [depth == 0 for depth in depths][1:], "brackets")
+    if displayed:
+        boxes = _grouped(boxes, ["allowbreak" in box for box in boxes], "part")
+    return start + "".join(boxes) + end
+
+
+def _opened(box: str) -> int:
+    """Return how many brackets a box opens and does not close."""
+    opened, closed = (len("".join(re.findall(f'class="{name}[^>]*>([^<]*)', box))) for name in ("mopen", "mclose"))
+    return opened - closed
+
+
+def _grouped(boxes: list[str], last: list[bool], name: str) -> list[str]:
+    """Return boxes with those up to each that is the last of its group in one of this class."""
+    groups: list[list[str]] = [[]]
+    for box, is_last in zip(boxes, last, strict=True):
+        groups[-1].append(box)
+        if is_last:
+            groups.append([])
+    drawn = (("".join(group), len(group)) for group in groups if group)
+    return [f'<span class="{name}">{group}</span>' if count > 1 else group for group, count in drawn]
 
 
 def searchable(page: str) -> str:

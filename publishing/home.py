@@ -1,4 +1,4 @@
-"""What the home page shows of the rest: an equation with its code and its check, each from where it stands."""
+"""What the home page shows of other pages: an equation with its code and its check, a picture, each from its place."""
 
 import re
 
@@ -67,3 +67,11 @@ def progress() -> str:
     """Return the chart of the ladder or, while none of its rungs has been run, that of the pipeline's networks."""
     _, found = ladder.load()
     return ladder_chart.chart() if found else networks.chart()
+
+
+def still() -> str:
+    """Return the still picture of the page Draw a digit, with the words that it has there."""
+    page = "docs/draw.md"
+    text = (blocks.ROOT / page).read_text(encoding="utf-8")
+    (picture,) = (fence[0] for fence in blocks.FENCE.finditer(text) if "figure" in blocks.attributes(fence["header"]))
+    return blocks.expand(picture, page)

@@ -27,6 +27,12 @@ from stages.shared.figures import BLUE, VERMILION
 NPM = "assets/npm/"  # where the site serves node_modules/
 EXAMPLE = "https://example.org/chainrule.git"  # nobody's, for as long as `repository` in mkdocs.yml is empty
 CHECK = re.compile(r"^## Check\n", re.MULTILINE)
+IMAGE = re.compile(r"<p>((?:<a [^>]*>)?<img [^>]*>(?:</a>)?)</p>")  # alone in its paragraph
+NO_BREAK = re.compile(  # the spaces of quantities, as 5 %, ± 5 and < 5, but not in code, formulas and tags
+    r'(?P<kept><(?P<tag>pre|code|(?:span|div)(?= class="arithmatex"))\b.*?</(?P=tag)>|<[^>]*>)'
+    r"|(?<=\d)\s(?=%|\N{MULTIPLICATION SIGN} \d)|(?:(?<=\d.\N{MULTIPLICATION SIGN})|(?<=±)|(?<=&lt;))\s(?=\d)",
+    re.DOTALL,
+)
 
 log = logging.getLogger("mkdocs.hooks.publishing")  # a warning below "mkdocs" fails a strict build
 
@@ -62,7 +68,10 @@ def _picture(svg: str, *_: object, attrs: dict[str, str], **__: object) -> str:
     """Return the HTML of a drawn picture, in colors of the site, with the words for those who do not see it."""
     for name, color in (("blue", BLUE), ("vermilion", VERMILION)):
         svg = svg.replace(color, f"var(--drawing-{name}, {color})")
-    return f'<div class="drawing" tabindex="0" role="img" aria-label="{escape(attrs["alt"])}">{svg.strip()}</div>'
+    points = float(svg.partition('viewBox="0 0 ')[2].partition(" ")[0])
+    style = f"--least-width: {points / 20:.1f}rem"  # what is 9 points high in the picture is 9 pixels high
+    label = escape(attrs["alt"])
+    return f'<div class="drawing" style="{style}" tabindex="0" role="img" aria-label="{label}">{svg.strip()}</div>'
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
@@ -148,8 +157,10 @@ def _repository(config: MkDocsConfig) -> str:
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Divide shown code into lines, link it to its reference, and list the works that a page cites at its end."""
+    """Divide code into lines, link it to its reference, let images scroll, and list the works that a page cites."""
     html = listings.with_lines(html)
+    html = IMAGE.sub(r'<div class="image" tabindex="0" role="group" aria-label="Picture">\1</div>', html)
+    html = NO_BREAK.sub(lambda match: match["kept"] or "\N{NO-BREAK SPACE}", html)
     html = re.sub(
         r'(<span class="filename">)(stages/[\w/]+)\.py · ((?!_)\w+(?:\.(?!_)\w+)*)(</span>)',  # no private name
         lambda match: (

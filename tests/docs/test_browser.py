@@ -162,6 +162,20 @@ def test_the_keyboard_reaches_a_table_that_scrolls(browser: "Browser", address: 
     page.close()
 
 
+@pytest.mark.parametrize("path", ["sample-report/report/", "benchmarks/"])
+def test_the_type_of_a_picture_can_be_read_on_a_phone(browser: "Browser", address: str, path: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(address + path)
+    box = page.locator(".image, .drawing").first
+    assert box.evaluate("box => box.firstElementChild.getBoundingClientRect().width") > 640
+    box.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.activeElement.scrollLeft > 0")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert box.evaluate("box => box.scrollWidth == box.clientWidth")
+    page.close()
+
+
 def test_an_equation_of_one_line_is_broken_on_a_narrow_screen(browser: "Browser", address: str) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto(f"{address}derivations/matrix_chain_rule/")
@@ -169,6 +183,19 @@ def test_an_equation_of_one_line_is_broken_on_a_narrow_screen(browser: "Browser"
     assert boxes.count() > 5
     cut = "all => all.filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.textContent)"
     assert boxes.evaluate_all(cut) == []
+    page.close()
+
+
+def test_on_a_narrow_screen_no_line_ends_within_brackets(browser: "Browser", address: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(f"{address}derivations/clipping/")
+    page.evaluate(READY)
+    brackets = page.locator("p .katex .brackets")
+    assert brackets.count() > 5
+    broken = """all => all.filter(brackets => [...brackets.children].some((box, n, boxes) =>
+        n && box.getBoundingClientRect().left < boxes[n - 1].getBoundingClientRect().right - 1
+    )).map(brackets => brackets.textContent)"""
+    assert brackets.evaluate_all(broken) == []
     page.close()
 
 

@@ -339,7 +339,23 @@ def test_without_javascript_a_still_picture_and_its_explanation_stand_there(brow
     assert page.locator("#draw-still svg").is_visible()
     assert page.locator("noscript p").is_visible()
     assert page.locator(".draw-live:visible, #draw-problem:visible").count() == 0
+    page.goto(address)
+    assert page.locator("#draw-small-still svg").is_visible()
     context.close()
+
+
+def test_on_paper_the_still_picture_is_in_the_place_of_the_sheet(browser: "Browser", address: str) -> None:
+    page = browser.new_page()
+    for path, name in (("draw/", "draw"), ("", "draw-small")):
+        page.goto(address + path)
+        page.locator(f"#{name}-sheet").wait_for()
+        still = page.locator(f"#{name}-still svg")
+        assert not still.is_visible()
+        page.emulate_media(media="print")
+        assert still.is_visible()
+        assert not page.locator(f"#{name}-sheet").is_visible()
+        page.emulate_media(media="screen")
+    page.close()
 
 
 def test_opened_as_a_file_it_says_why_one_cannot_draw(browser: "Browser", site: Path) -> None:

@@ -1,5 +1,6 @@
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -109,6 +110,44 @@ def test_punctuation_is_in_one_box_with_its_formula(npm: Path) -> None:
     first, _, last = drawn.rpartition('<span class="katex-base">')
     assert '<span class="katex-base"><span class="punctuation">(</span>' in first
     assert last.endswith('<span class="punctuation">).</span></span></span></span></p>')
+
+
+@pytest.mark.parametrize(
+    ("tex", "kept"),  # the boxes between which a line may end, each with how many it holds that stay together
+    [
+        ("f(x - y, z) = a + b", [2, 1, 1]),
+        ("a = (1 - \\rho)^2 x", [1, 2]),
+        ("\\{x_k \\mid k \\in [1, m)\\} \\subset S", [3, 1]),
+        ("\\lVert x + y \\rVert \\le 1", [2, 1]),
+        ("\\frac{1}{2} + \\left(a + b\\right) + \\sqrt{(c)}", [1, 1, 1]),
+        ("[a = b", [2]),
+    ],
+)
+def test_a_line_ends_at_an_operator_outside_of_brackets(npm: Path, tex: str, kept: list[int]) -> None:
+    page = _html(f"(${tex}$).")
+    equations.render_formulas({"page": page})
+    drawn, _ = equations.Equations().draw(page, _relative)
+    boxes = ET.fromstring(drawn).find(".//*[@class='katex-html']")  # noqa: S314 (it is our own)
+    assert boxes is not None
+    assert [len(box.findall("*[@class='katex-base']")) or 1 for box in boxes] == kept
+    assert "".join(boxes[-1].itertext()).endswith(").")
+
+
+def test_an_equation_is_broken_at_its_wide_spaces_first(npm: Path) -> None:
+    tex = "a = b + c, \\quad d = (e - f) g, \\qquad h"
+    page = _html(f"$$\n{tex}\n$$\n\nText ${tex}$\n")
+    equations.render_formulas({"page": page})
+    drawn, _ = equations.Equations().draw(page, _relative)
+    displayed, inline = drawn.split("<p>")
+    boxes = ET.fromstring(displayed).find(".//*[@class='katex-html']")  # noqa: S314 (it is our own)
+    assert boxes is not None
+    assert [box.get("class") for box in boxes] == ["part", "part", "katex-base"]
+    assert [[box.get("class") for box in part] for part in boxes[:2]] == [
+        3 * ["katex-base"],
+        ["katex-base", "brackets"],
+    ]
+    assert 'class="brackets"' in inline
+    assert 'class="part"' not in inline
 
 
 @pytest.mark.parametrize("tex", ["\\unknown", "\\frac{1}", "ä"])

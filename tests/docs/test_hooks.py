@@ -119,6 +119,20 @@ def test_every_clone_is_of_the_address_of_the_setting() -> None:
 
 
 @pytest.mark.usefixtures("npm")
+def test_a_picture_has_a_box_to_scroll_in_and_a_number_keeps_its_sign(tmp_path: Path) -> None:
+    text = "[![A picture](https://example.org/a.png)](https://example.org/a.svg)\n\n"
+    text += "Of 5 % or\n1 %, 8 \N{MULTIPLICATION SIGN} 9, < 1, ± 1, `5 % 2`, $0 < 1$.\n"
+    process = _build(tmp_path, f"{text}\n```\n7 % 2\n```\n")
+    assert process.returncode == 0, process.stderr
+    index = (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    assert '<div class="image" tabindex="0" role="group" aria-label="Picture"><a href=' in index
+    index = index.replace("\N{NO-BREAK SPACE}", "_")
+    assert "Of 5_% or\n1_%, 8_\N{MULTIPLICATION SIGN}_9, &lt;_1, ±_1, <code>5 % 2</code>" in index
+    assert "0 &lt; 1</annotation>" in index
+    assert "7 % 2" in html.unescape(re.sub("<[^>]+>", "", index))
+
+
+@pytest.mark.usefixtures("npm")
 def test_every_fault_of_a_page_fails_a_strict_build(tmp_path: Path) -> None:
     page = "# Page\n\nText\n$$\nx\n$$\n\n$\\unknown$ and @eq:c and [@nobody1900].\n\n$$\nb \\label{eq:b}\n$$\n"
     page += '\n``` {.python source="stages/shared/errors.py" object="run"}\nsys.exit("interrupted")  # @eq:d\n```\n'
@@ -147,7 +161,7 @@ def test_a_picture_stands_in_its_page_with_its_words(tmp_path: Path) -> None:
     )
     assert process.returncode == 0, process.stderr
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    head = '<div class="drawing" tabindex="0" role="img" aria-label="1 &lt; 2 in a line"><svg '
+    head = 'rem" tabindex="0" role="img" aria-label="1 &lt; 2 in a line"><svg '
     assert page.count(head) == page.count("</svg></div>") == 2
     assert re.findall(r'stroke: ([^;"]*)#0072b2', page) == 2 * ["var(--drawing-blue, "]
     assert page.index("<li>") < page.rindex(head) < page.index("</li>", page.rindex(head))

@@ -31,6 +31,13 @@ def test_an_equation_or_a_part_that_is_not_there_is_an_error() -> None:
         home.equation(AFFINE, "affine-gradients", "Z")
 
 
+def test_the_still_picture_is_that_of_the_page_draw_a_digit() -> None:
+    (words,) = re.findall(r'figure="(.+)"', (blocks.ROOT / "docs/draw.md").read_text(encoding="utf-8"))
+    shown = home.still()
+    assert shown.startswith(f'``` {{.svg alt="{words}"}}\n<svg ')
+    assert shown.endswith("</svg>\n```")
+
+
 @pytest.mark.parametrize("run", ["none", "some", "all"])
 def test_the_ladder_is_shown_as_far_as_it_has_been_run(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(blocks.ROOT)

@@ -49,3 +49,4 @@ at("clear").addEventListener("click", () => pad.clear());
 new MutationObserver(changed).observe(document.body, { attributeFilter: ["data-md-color-scheme"] });
 pad.show(three());
 at("live").hidden = false;
+at("still").classList.add("draw-started");
