@@ -53,8 +53,8 @@ FORMULAS = (  # code that is the formula; a class is shown by its methods that a
     "smoothing",
 )
 WORDING = (  # what a page says of itself, and of what is left out
-    (r"\bon (all|this|these|\[the)\s+page(s?)\b", r"in \1 section\2"),
-    (r"\bOn (all|this|these)\s+page(s?)\b", r"In \1 section\2"),
+    (r"\bon(\s+\[?[a-z]+\s+)page(s?)\b", r"in\1section\2"),
+    (r"\bOn(\s+\[?[a-z]+\s+)page(s?)\b", r"In\1section\2"),
     (r"\bpage(s?)\b", r"section\1"),
     (r"\bPage(s?)\b", r"Section\1"),
     (r"\bcheck below\b", "check on the site"),
