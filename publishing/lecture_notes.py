@@ -210,7 +210,7 @@ def answers() -> str:
 def notation_card() -> str:
     """Return the tables of the notation card, under headings a level lower than on its page."""
     card = (ROOT / "docs/notation-card.md").read_text(encoding="utf-8")
-    return _division(card.partition("\n")[2])
+    return _division(_reword(card.partition("\n")[2]))
 
 
 def _division(text: str) -> str:

@@ -95,6 +95,12 @@ def test_no_chapter_speaks_of_what_the_notes_lack(name: str, monkeypatch: pytest
         assert not checks or name == "gradient_check", checks
 
 
+def test_the_notation_card_speaks_of_sections_too() -> None:
+    card = lecture_notes.notation_card()
+    assert "A letter has one meaning in all sections" in card
+    assert "page" not in card
+
+
 def test_a_picture_is_a_figure_with_its_words() -> None:
     text = lecture_notes.chapter("momentum").text
     assert text.count('\n``` {.svg alt="') == PAGES["momentum"].count(".exec figure=")
