@@ -76,7 +76,7 @@ local function picture(code)
   local width = math.min(100, tonumber(code.text:match('width="([%d.]+)pt"')) / 504 * 100) -- of seven inches, and no wider
   local alt = code.attributes.alt
   return { block("#figure(image(bytes(" .. quoted(code.text) .. "), format: \"svg\", width: " .. ("%.0f%%"):format(width)
-    .. ", alt: " .. quoted(alt) .. "), caption: " .. quoted(alt:match("^.-%.%f[%s\0]")) .. ")") }
+    .. ", alt: " .. quoted(alt) .. "), caption: " .. quoted(alt:match("^.-%.%f[%s\0]") or alt) .. ")") }
 end
 
 local COLUMNS = 98 -- of a listing at its usual size

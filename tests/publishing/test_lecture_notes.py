@@ -114,6 +114,7 @@ def test_a_caption_is_the_first_sentence_of_what_a_picture_shows() -> None:
     for alt, caption in (
         ("Rates of 0.5 to 2. Left: one. Right: two.", "Rates of 0.5 to 2."),
         ("A line that rises.", "A line that rises."),
+        ("A line", "A line"),
     ):
         found = typst(f'``` {{.svg alt="{alt}"}}\n<svg width="504pt"/>\n```\n')
         assert f'caption: "{caption}")' in found
