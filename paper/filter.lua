@@ -10,9 +10,12 @@ local function quoted(text)
   return '"' .. text:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", ""):gsub("\\", "\\\\"):gsub('"', '\\"') .. '"'
 end
 
--- A formula has its TeX as alternative text. Only a displayed one with a label has a number.
+-- A formula has its TeX as alternative text. Only a displayed one with a label has a number. Marks of symbols come before it.
 local function formula(math)
   local displayed = math.mathtype == "DisplayMath"
+  local marks = ""
+  for number in math.text:gmatch("\\symbol{(%d+)}") do marks = marks .. '#symbol("' .. number .. '");' end
+  math.text = math.text:gsub("\\symbol{%d+}", "")
   local label = math.text:match("\\label{(eq:[%w_-]+)}")
   math.text = math.text:gsub("%s*\\label{[^}]*}", "")
   local plain = pandoc.Pandoc({ pandoc.Plain({ pandoc.Math("InlineMath", math.text) }) })
@@ -25,7 +28,7 @@ local function formula(math)
   if not displayed then return typst("#formula(" .. quoted(math.text) .. ")[$" .. body .. "$];") end
   local options = label and ", numbered: true" or ""
   local anchor = label and " <" .. label .. ">" or ""
-  return typst("#display(" .. quoted(math.text) .. options .. ")[$ " .. body .. " $" .. anchor .. "];")
+  return typst(marks .. "#display(" .. quoted(math.text) .. options .. ")[$ " .. body .. " $" .. anchor .. "];")
 end
 
 -- @eq:, @sec:, @fig: and @tbl: are references within the paper; all other keys are those of the bibliography.
@@ -68,10 +71,12 @@ local function figure(element)
   return blocks
 end
 
+-- A picture's caption is the first sentence of its alternative text.
 local function picture(code)
   local width = math.min(100, tonumber(code.text:match('width="([%d.]+)pt"')) / 504 * 100) -- of seven inches, and no wider
+  local alt = code.attributes.alt
   return { block("#figure(image(bytes(" .. quoted(code.text) .. "), format: \"svg\", width: " .. ("%.0f%%"):format(width)
-    .. ", alt: " .. quoted(code.attributes.alt) .. "), kind: \"drawing\", supplement: none)") }
+    .. ", alt: " .. quoted(alt) .. "), caption: " .. quoted(alt:match("^.-%.%f[%s\0]") or alt) .. ")") }
 end
 
 local COLUMNS = 98 -- of a listing at its usual size
@@ -97,7 +102,9 @@ local function listings(blocks)
     if #again == 0 then return end
     local names = typst(table.concat(again, " and ") .. ".")
     if kept[#kept].t ~= "Para" then kept:insert(pandoc.Para({})) end
-    kept[#kept].content:extend({ pandoc.Space(), pandoc.Str("see"), pandoc.Space(), names })
+    local before = pandoc.utils.stringify(kept[#kept])
+    local see = (before == "" or before:match("%.$")) and "See" or "see"
+    kept[#kept].content:extend({ pandoc.Space(), pandoc.Str(see), pandoc.Space(), names })
     again = pandoc.List({})
   end
   for _, element in ipairs(blocks) do
@@ -114,7 +121,19 @@ local function listings(blocks)
 end
 
 local function whole(element)
-  return { block("#whole["), element, block("]") }
+  local options = element.classes:includes("breakable") and "(long: true)" or ""
+  return { block("#whole" .. options .. "["), element, block("]") }
+end
+
+-- A division of the class breakable lets its tables go on on the next page, however short they are.
+local function breakable(division)
+  if not division.classes:includes("breakable") then return nil end
+  return division.content:walk({
+    Table = function(element)
+      element.classes:insert("breakable")
+      return element
+    end,
+  })
 end
 
 local function displayed(element)
@@ -122,19 +141,39 @@ local function displayed(element)
   return math and math.mathtype == "DisplayMath"
 end
 
--- What leads to a displayed formula stays with it, and so does a paragraph between two headings.
+local function pictured(element)
+  return element and element.t == "RawBlock" and element.text:match("^#figure%(image%(bytes")
+end
+
+-- A paragraph stays with the displayed formula or the picture that it leads to, or with whatever follows its colon, and
+-- so does one between a heading and another, or a table.
 local function leading(blocks)
   local function heading(i) return blocks[i] and blocks[i].t == "Header" end
-  local leads = pandoc.List({})
-  for i, element in ipairs(blocks) do
-    local between = heading(i - 1) and heading(i + 1)
-    if element.t == "Para" and (between or displayed(blocks[i + 1])) and not displayed(element) then leads:insert(element) end
+  local function leads(i)
+    local after = blocks[i + 1]
+    return heading(i - 1) and after and (after.t == "Header" or after.t == "Table") or displayed(after) or pictured(after)
+      or after and pandoc.utils.stringify(blocks[i]):match(":$")
   end
-  for _, element in ipairs(leads) do
+  local found = pandoc.List({})
+  for i, element in ipairs(blocks) do
+    if element.t == "Para" and not displayed(element) and leads(i) then found:insert(element) end
+  end
+  for _, element in ipairs(found) do
     element.content:insert(1, typst("#lead["))
     element.content:insert(typst("]"))
   end
   return blocks
+end
+
+-- The marks of the index in a heading come after it, as the contents repeat what it holds.
+local function marked(header)
+  local marks = pandoc.List({})
+  header.content = header.content:filter(function(inline)
+    local mark = inline.t == "RawInline" and inline.text:match("^#index%(")
+    if mark then marks:insert(inline.text) end
+    return not mark
+  end)
+  if #marks > 0 then return { header, block(table.concat(marks)) } end
 end
 
 -- Tables of a page of the site are as wide as what is in them, and their columns begin with capitals.
@@ -160,8 +199,8 @@ local function division(element)
 end
 
 return {
-  { Header = register },
-  { Blocks = leading },
-  { Math = formula, Cite = reference, Inlines = links, Figure = figure, Table = whole, Blocks = listings },
+  { Header = register, Div = breakable },
+  { Blocks = function(blocks) return leading(listings(blocks)) end },
+  { Math = formula, Cite = reference, Inlines = links, Figure = figure, Table = whole, Header = marked },
   { Div = division },
 }

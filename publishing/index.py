@@ -1,7 +1,8 @@
 """The index of the lecture notes: marks in the text, and the table of the symbols.
 
-A mark is a call of `index` or `symbol` of paper/template.typ, which knows the pages. A term is marked where it stands
-first under a heading, a symbol where it stands first in the pages that docs/derivations/notation.md names.
+A mark is a call of `index` or `symbol` of paper/template.typ, which knows the pages. A term is marked in headings, and
+where it stands first under one that has it not; a symbol where it stands first in the pages that
+docs/derivations/notation.md names.
 """
 
 import re
@@ -15,9 +16,16 @@ from stages.shared import schema
 
 TERMS = ROOT / "paper/index.yaml"
 NOTATION = Path("docs/derivations/notation.md")
+LETTERS = "| Letter | Meaning | "  # the head of the table that names all symbols, and has no mark
+FORMULA = r"\$\$(?s:.*?)\$\$|\$[^$]*\$"
 # Formulas, code, citations, targets of links, attributes, headings, tables and the lines around divisions.
-PASSED = r"\$\$(?s:.*?)\$\$|\$[^$]*\$|`[^`]*`|@eq:[\w-]+|\[@[^\]]*\]|\]\([^)]*\)|^(?:#|\||:::)[^\n]*$"
-STYLED = r"(?<!\\mathsf )(?<!\\math[bs][bf]\{)(?<!\\mathcal\{)"  # a letter of another alphabet is another
+PASSED = (
+    rf"{FORMULA}|`[^`]*`|@eq:[\w-]+|\[@[^\]]*\]|\]\([^)]*\)"
+    rf"|^{re.escape(LETTERS)}.*(?:\n\|.*)*|^(?:#|\||:::)[^\n]*$"
+)
+# A letter of another alphabet is another, and a word in a formula is none.
+STYLED = r"(?<!\\mathsf )(?<!\\math[bs][bf]\{)(?<!\\mathcal\{)(?<!\\mathrm\{)"
+WORDS = r"\\(?:text|label|operatorname|begin|end)\{[^}]*\}"
 
 
 class Term(BaseModel):
@@ -41,6 +49,7 @@ class Symbol(BaseModel):
     def is_in(self, formula: str) -> bool:
         """Return whether a formula has the first of the letters."""
         letter = re.escape(self.letters.split("$")[1].partition("^")[0].partition("_")[0].strip())
+        formula = re.sub(WORDS, " ", formula)
         return re.search(rf"{STYLED}(?<![A-Za-z\\]){letter}(?![A-Za-z])", formula) is not None
 
 
@@ -70,26 +79,33 @@ class Marks:
     def set(self, name: str, text: str) -> str:
         """Return the text of a chapter, which has no fences, with its marks."""
         terms = [term for term, of in self._terms.items() if not of.pages or name in of.pages]
+        words = "|".join(rf"\b({self._terms[term].match or re.escape(term) + 's?'})\b" for term in terms)
         seen: set[str] = set()
 
-        def mark(match: re.Match[str]) -> str:
-            if match.lastindex is None:
-                if match[0].startswith("#"):
-                    seen.clear()
-                return self._symbols(name, match[0]) + match[0]
-            term = terms[match.lastindex - 1]
+        def of_term(match: re.Match[str]) -> str:
+            term = terms[(match.lastindex or 0) - 1]
             if term in seen:
-                return match[0]
+                return ""
             seen.add(term)
-            return f'{match[0]}`#index("{term}");`{{=typst}}'
+            return f'`#index("{term}");`{{=typst}}'
 
-        patterns = "|".join(rf"\b({self._terms[term].match or re.escape(term) + 's?'})\b" for term in terms)
-        return re.sub(f"{PASSED}|{patterns}", mark, text, flags=re.MULTILINE | re.IGNORECASE)
+        def mark(match: re.Match[str]) -> str:
+            found = match[0]
+            if match.lastindex is not None:
+                return found + of_term(match)
+            if found.startswith("#"):
+                seen.clear()
+                title, brace, attributes = found.partition(" {#")
+                marks = "".join(map(of_term, re.finditer(words, title, re.IGNORECASE)))
+                return f"{title}{marks}{brace}{attributes}"
+            if found.startswith("|") and not found.startswith(LETTERS):
+                return re.sub(FORMULA, lambda formula: self._symbols(name, formula[0]), found)
+            return self._symbols(name, found) if found.startswith("$") else found
+
+        return re.sub(f"{PASSED}|{words}", mark, text, flags=re.MULTILINE | re.IGNORECASE)
 
     def _symbols(self, name: str, formula: str) -> str:
-        """Return marks for the symbols that are waited for and stand in a formula of the text."""
-        if not formula.startswith("$") or formula.startswith("$$"):
-            return ""
+        """Return a formula with marks for the symbols that are waited for and stand in it."""
         found = [
             number
             for number, symbol in self._waiting.items()
@@ -97,7 +113,9 @@ class Marks:
         ]
         for number in found:
             del self._waiting[number]
-        return "".join(f'`#symbol("{number}");`{{=typst}}' for number in found)
+        if formula.startswith("$$"):  # alone in its paragraph: paper/filter.lua takes the marks out
+            return "$$" + "".join(rf"\symbol{{{number}}}" for number in found) + formula.removeprefix("$$")
+        return "".join(f'`#symbol("{number}");`{{=typst}}' for number in found) + formula
 
 
 def symbols_table() -> str:

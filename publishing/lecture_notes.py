@@ -53,8 +53,8 @@ FORMULAS = (  # code that is the formula; a class is shown by its methods that a
     "smoothing",
 )
 WORDING = (  # what a page says of itself, and of what is left out
-    (r"\bon (all|this|these|\[the)\s+page(s?)\b", r"in \1 section\2"),
-    (r"\bOn (all|this|these)\s+page(s?)\b", r"In \1 section\2"),
+    (r"\bon(\s+\[?[a-z]+\s+)page(s?)\b", r"in\1section\2"),
+    (r"\bOn(\s+\[?[a-z]+\s+)page(s?)\b", r"In\1section\2"),
     (r"\bpage(s?)\b", r"section\1"),
     (r"\bPage(s?)\b", r"Section\1"),
     (r"\bcheck below\b", "check on the site"),
@@ -210,7 +210,7 @@ def answers() -> str:
 def notation_card() -> str:
     """Return the tables of the notation card, under headings a level lower than on its page."""
     card = (ROOT / "docs/notation-card.md").read_text(encoding="utf-8")
-    return _division(card.partition("\n")[2])
+    return _division(_reword(card.partition("\n")[2]))
 
 
 def _division(text: str) -> str:

@@ -111,7 +111,7 @@ def test_a_letter_has_the_one_meaning_that_the_notation_page_gives_it(page: Path
     shapes = _sections(ROOT / "docs" / "derivations" / "notation.md")["Shapes"]
     first, others = shapes.split("**One letter, one meaning.**")
     known = _letters("".join(line.split(" | ")[0] for line in first.splitlines() if line.startswith("| $")))
-    known |= {"m", "varphi"}
+    known |= {"m"}
     rows = re.findall(r"^\| (\$.+?) \| .+ \| ([\w ,]+) \|$", others, flags=re.MULTILINE)
     meanings = [(_letters(letters), where.split(", ")) for letters, where in rows]
     for _, where in meanings:

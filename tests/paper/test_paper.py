@@ -99,6 +99,14 @@ def test_the_contents_and_the_index_name_the_pages(pages: dict[str, list[str]]) 
         assert listed, term
         for number in re.findall(r"\d+", listed[1]):
             assert unbroken(term).lower() in unbroken(pages[NOTES][int(number) - 1]).lower(), (term, number)
+    own = {re.sub(r"^\d+ (?:The )?", "", title): number for title, number in contents}
+    listed_chapters = {
+        title: [pages.split(", ") for pages in re.findall(rf"(?i)\b{re.escape(title)}, (\d+(?:, \d+)*)", index)]
+        for title in own
+    }
+    assert sum(map(bool, listed_chapters.values())) > 15
+    for title, found in listed_chapters.items():
+        assert not found or any(own[title] in numbers for numbers in found), title
 
 
 def test_each_exercise_has_its_answer_at_the_end(pages: dict[str, list[str]]) -> None:

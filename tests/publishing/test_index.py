@@ -43,11 +43,18 @@ def symbol(number: int) -> str:
     return f'`#symbol("{number}");`{{=typst}}'
 
 
-def test_a_term_is_marked_where_it_stands_first_under_a_heading(marks: index.Marks) -> None:
-    text = "## One\n\nSoftmaxes, the softmax and softmax.\n\n## Softmax\n\nA softmax.\n"
+def test_a_term_is_marked_in_a_heading_or_where_it_stands_first_under_it(marks: index.Marks) -> None:
+    text = "## One\n\nSoftmaxes, the softmax and softmax.\n\n## Softmax\n\nA softmax.\n\n## Two\n\nA softmax.\n"
+    mark = term("softmax")
     assert marks.set("relu", text) == (
-        f"## One\n\nSoftmaxes, the softmax{term('softmax')} and softmax.\n\n## Softmax\n\nA softmax{term('softmax')}.\n"
+        f"## One\n\nSoftmaxes, the softmax{mark} and softmax.\n\n## Softmax{mark}\n\nA softmax.\n\n"
+        f"## Two\n\nA softmax{mark}.\n"
     )
+
+
+def test_the_marks_of_a_heading_stand_before_its_attributes(marks: index.Marks) -> None:
+    found = marks.set("affine", "# Layers and null spaces {#sec:softmax}\n\nText.\n")
+    assert found == f"# Layers and null spaces{term('layer')}{term('null space')} {{#sec:softmax}}\n\nText.\n"
 
 
 def test_the_longer_term_comes_first_and_a_term_has_its_pages(marks: index.Marks) -> None:
@@ -76,6 +83,19 @@ def test_a_symbol_is_marked_once_where_it_stands_first_on_its_pages(marks: index
     assert marks.set("relu", "$x$, $E$ and $G^{\\mathsf T}$, $g$") == f"$x$, $E$ and {symbol(0)}$G^{{\\mathsf T}}$, $g$"
     assert marks.set("affine", "$\\mathbb{E}[G]$, $E$, $E$") == f"$\\mathbb{{E}}[G]$, {symbol(1)}$E$, $E$"
     assert marks.set("attention", "$Q$ and $\\mathsf{Q}$") == f"$Q$ and {symbol(2)}$\\mathsf{{Q}}$"
+
+
+def test_a_symbol_is_marked_in_a_displayed_formula_and_in_a_table_too(marks: index.Marks) -> None:
+    text = "$$\n\\text{is E and } E = 1\n\\label{eq:G}\n$$\n\n| $x$, $G$ | $E$ |\n"
+    assert marks.set("affine", text) == (
+        f"$$\\symbol{{1}}\n\\text{{is E and }} E = 1\n\\label{{eq:G}}\n$$\n\n| $x$, {symbol(0)}$G$ | $E$ |\n"
+    )
+    assert marks.set("attention", "$\\text{\\mathsf{Q}}$") == "$\\text{\\mathsf{Q}}$"
+
+
+def test_the_table_that_names_the_letters_has_no_marks(marks: index.Marks) -> None:
+    assert marks.set("affine", NOTATION) == NOTATION
+    assert marks.set("affine", f"{NOTATION}\n$E$") == f"{NOTATION}\n{symbol(1)}$E$"
 
 
 def test_every_symbol_has_a_row_and_a_page(marks: index.Marks) -> None:

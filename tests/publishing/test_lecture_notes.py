@@ -7,7 +7,7 @@ import pypandoc
 import pytest
 
 from publishing import lecture_notes, paper
-from publishing.blocks import ADMONITION, source
+from publishing.blocks import ADMONITION, FENCE, expand, source
 from stages.shared.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -84,13 +84,69 @@ def test_a_chapter_speaks_of_sections_and_not_of_pages_and_has_no_check() -> Non
         assert not re.search(r"\bpages?\b|\bon (this|these|the|\[the)\s+section", text)
 
 
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_no_chapter_speaks_of_what_the_notes_lack(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lecture_notes, "expand", lambda text, page: expand(text, page, executed=[""] * 99))
+    of = lecture_notes.chapter(name)
+    for text in (of.text, of.answers):
+        prose = FENCE.sub("", text).replace("gradient check", "")
+        assert not re.search(r"\bpages?\b|\b[Oo]n\s+\[?\w+\s+sections?\b", prose)
+        checks = re.findall(r".*\b(?:[Tt]he|a)\s+(?:\w+\s+)?check\b(?! on the site)", prose)
+        assert not checks or name == "gradient_check", checks
+
+
+def test_the_notation_card_speaks_of_sections_too() -> None:
+    card = lecture_notes.notation_card()
+    assert "A letter has one meaning in all sections" in card
+    assert "page" not in card
+
+
 def test_a_picture_is_a_figure_with_its_words() -> None:
     text = lecture_notes.chapter("momentum").text
     assert text.count('\n``` {.svg alt="') == PAGES["momentum"].count(".exec figure=")
     found = re.findall(
         r'#figure\(image\(bytes\("(<svg .*?</svg>)"\), format: "svg", width: (\d+)%, alt: "(.+?)"\)', typst(text)
     )
-    assert found[0][1:][1].startswith("Two pictures.")
+    assert found[0][1:][1].startswith("Gradient descent and momentum in a long valley. Left:")
+
+
+def test_a_caption_is_the_first_sentence_of_what_a_picture_shows() -> None:
+    for alt, caption in (
+        ("Rates of 0.5 to 2. Left: one. Right: two.", "Rates of 0.5 to 2."),
+        ("A line that rises.", "A line that rises."),
+        ("A line", "A line"),
+    ):
+        found = typst(f'``` {{.svg alt="{alt}"}}\n<svg width="504pt"/>\n```\n')
+        assert f'caption: "{caption}")' in found
+
+
+def test_a_paragraph_stays_with_the_picture_or_with_what_its_colon_announces() -> None:
+    picture = '``` {.svg alt="A line."}\n<svg width="504pt"/>\n```\n'
+    code = '``` {.python title="one"}\n1\n```\n'
+    for led in (f"Text.\n\n{picture}", f"Text:\n\n{code}", "Text:\n\n`a` in `b`.\n", "Text.\n\n$$\n1\n$$\n"):
+        assert "#lead[Text" in typst(led)
+    for alone in (f"Text.\n\n{code}", "Text.\n\nText:\n"):
+        assert "#lead[" not in typst(alone)
+
+
+def test_a_listing_that_has_been_shown_is_named_in_a_sentence() -> None:
+    code = '``` {.python title="one"}\n1\n```\n'
+    see = "ee #ref(<lst:one>);."
+    for before, found in (("Again.", f"Again. S{see}"), ("Again:", f"Again: s{see}"), ("## Two", f"S{see}")):
+        assert found in typst(f"{code}\n{before}\n\n{code}")
+
+
+def test_marks_come_out_of_headings_and_displayed_formulas() -> None:
+    mark = '`#index("x");`{=typst}'
+    assert typst(f"# A{mark} {{#sec:a}}\n\nText.\n").startswith('= A\n<sec:a>\n#index("x");\nText.')
+    found = typst("Text\n\n$$\\symbol{1}\\symbol{12}\nx \\label{eq:a}\n$$\n")
+    assert '#lead[Text]\n\n#symbol("1");#symbol("12");#display("x", numbered: true)[$ x $ <eq:a>];' in found
+
+
+def test_a_table_goes_on_on_the_next_page_if_its_division_says_so() -> None:
+    table = "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+    assert "#whole[" in typst(table)
+    assert "#whole(long: true)[" in typst(f"::: breakable\n{table}:::\n")
 
 
 def test_a_link_names_the_section_of_a_page_that_is_there() -> None:
