@@ -138,7 +138,7 @@ def _measured(rng: np.random.Generator, value: float, unit: str) -> dict[str, An
 
 
 def _reproduction(claim: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-    measured = []
+    measured: list[dict[str, Any]] = []
     for number in claim.get("numbers", []):
         unit, scale = ("share", 0.01) if number["unit"] == "%" else ("", 1)
         claimed = {"claimed": scale * number["value"], "rounding": scale * number["rounding"], "better": not measured}
