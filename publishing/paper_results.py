@@ -325,24 +325,25 @@ def advice() -> str:
 
 def seeds_of_intervals() -> str:
     """Return what the intervals assume, and what comes of it where there are seeds enough to see."""
-    many = [of for claim in load().reproductions.counted for of in claim.measured if of.bootstrap]
+    many = [(claim.id, of) for claim in load().reproductions.counted for of in claim.measured if of.bootstrap]
     text = "**Seeds.** An interval rests on the assumption that the mean is normally distributed."
     if not many:
         return f"{text} The runs are too few to test it."
-    lowest = max((of.mean - of.min) / of.sd for of in many)
+    lowest = max((of.mean - of.min) / of.sd for _, of in many)
     moved = max(
         abs(ours - theirs)
-        for of in many
+        for _, of in many
         if of.unit
         for ours, theirs in zip(of.interval, of.bootstrap or (), strict=True)
     )
-    crossing = sum(_sides(of.interval, of) != _sides(of.bootstrap or (), of) for of in many)
+    crossing = [name for name, of in many if _sides(of.interval, of) != _sides(of.bootstrap or (), of)]
+    others = f"only that of {words.listed(crossing)} lies" if crossing else "none lies"
     return (
         f"{text} The runs themselves are not: those of W1 to W4 are skewed, with one as far as {lowest:.1f} standard "
-        "deviations below its mean. With so many seeds that matters little. Intervals by the bootstrap [@efron1987, "
-        f"BCa], which assumes no distribution, have ends that are at most {100 * moved:.2f} points away; on the other "
-        f"side of a limit are those of {crossing}. Where there are five seeds or three, the assumption cannot be "
-        "tested; networks that are costly to train have the fewest."
+        "deviations below its mean. With so many seeds that matters little. Intervals by the bootstrap "
+        f"[@efron1987, BCa], which assumes no distribution, have ends that are at most {100 * moved:.2f} points away, "
+        f"and {others} otherwise to its limits. Where there are five seeds or three, the assumption cannot be tested; "
+        "networks that are costly to train have the fewest."
     )
 
 
