@@ -210,18 +210,22 @@ def ladder_table() -> str:
     steps, found = ladder.load()
     if not found:
         return ""
+    numbered = list(ladder.numbered(steps, found))
+    signs = {name: sign for sign, name, _ in numbered}
     rows = [
-        [sign, plain(step.change), *ladder.cells(found[name])[:3], *ladder.cells(found[name])[4:]]
-        for sign, name, step in ladder.numbered(steps, found)
+        [sign, signs.get(step.after or "", ""), plain(step.change), *cells[:3], *cells[4:]]
+        for sign, name, step in numbered
+        for cells in [ladder.cells(found[name])]
     ]
     images = words.listed([f"{count:,}" for count in sorted({row.images["test"] for row in found.values()})])
     caption = (
-        "The ladder: accuracy on the test images in percent, mean and standard deviation over the seeds, with Wilson's "
-        f"95{PERCENT} interval for {images} images; images not recognized; multiply-adds of the products for an image; "
-        "seeds; and seconds of training with one seed, the least of these, for a committee times its members."
+        "The ladder: what each step changes, and from which one; accuracy on the test images in percent, mean and "
+        f"standard deviation over the seeds, with Wilson's 95{PERCENT} interval for {images} images; images not "
+        "recognized; multiply-adds of the products for an image; seeds; and seconds of training with one seed, the "
+        "least of these, for a committee times its members."
     )
-    header = ["", "What changes", "Accuracy", "Interval", "Wrong", "Multiply-adds", "Seeds", "Seconds"]
-    return captioned("ladder", caption, header, rows, [4, 30, -14, -16, -7, -13, -6, -8])
+    header = ["", "From", "What changes", "Accuracy", "Interval", "Wrong", "Multiply-adds", "Seeds", "Seconds"]
+    return captioned("ladder", caption, header, rows, [4, 6, 27, -14, -16, -7, -12, -6, -8])
 
 
 def ladder_section() -> str:

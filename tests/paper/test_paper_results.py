@@ -301,12 +301,15 @@ def check_effects(rows: Rows, copy: "Copy") -> None:
 
 def check_ladder(rows: Rows, copy: "Copy") -> None:
     found, stated = copy.read("ladder/results.json")["rungs"], copy.read("ladder/rungs.yaml")
-    names = [name for name, rung in (stated["rungs"] | stated["committees"]).items() if rung["part"] != "left out"]
-    expected = [(stated["rungs"] | stated["committees"])[name] | found[name] for name in names if name in found]
-    expected.sort(key=lambda rung: rung["part"] == "transformer")  # beside the ladder
+    steps = stated["rungs"] | stated["committees"]
+    names = [name for name in found if steps[name]["part"] != "left out"]
+    shown = sorted(sorted(names, key=list(steps).index), key=lambda name: steps[name]["part"] == "transformer")
+    expected = [steps[name] | found[name] for name in shown]
     signs = [row[0] for row in rows if row[0].isdigit()]
     assert signs == [str(place) for place in range(1, len(signs) + 1)]
-    for row, rung in zip(rows, expected, strict=True):
+    for (sign, start, *cells), rung in zip(rows, expected, strict=True):
+        row = [sign, *cells]
+        assert [start] == ([of[0] for of, name in zip(rows, shown, strict=True) if name == rung["after"]] or [""])
         assert numbers(row[1]) == numbers(rung["change"])
         of_seeds = [100 * rung[key] for key in ("mean", "spread") if rung[key] is not None]
         check(row[2], " ± ".join("#" * len(of_seeds)), *of_seeds)
@@ -543,7 +546,7 @@ def test_the_ladder_is_a_section_as_soon_as_a_rung_has_been_run(substitute: "Cop
     assert section.startswith("# The ladder {#sec:ladder}")
     assert "a machine" in section
     (line,) = [line for line in section.splitlines() if line.startswith("| 1 |")]
-    assert read(line)[2:] == ["87.12 ± 1.23", "86.45 to 87.76", "1,288.3", "7,940", "3", "31.4"]
+    assert read(line)[3:] == ["87.12 ± 1.23", "86.45 to 87.76", "1,288.3", "7,940", "3", "31.4"]
 
 
 def test_no_measured_number_is_typed_in_a_text() -> None:
