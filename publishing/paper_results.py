@@ -345,7 +345,7 @@ def seeds_of_intervals() -> str:
     return (
         f"{text} The runs themselves are not: those of W1 to W4 are skewed, with one as far as {lowest:.1f} standard "
         "deviations below its mean. With so many seeds that matters little. Intervals by the bootstrap "
-        f"[@efron1987, BCa], which assumes no distribution, have ends that are at most {100 * moved:.2f} points away, "
+        f"[@efron1987], which assumes no distribution, have ends that are at most {100 * moved:.2f} points away, "
         f"and {others} otherwise to its limits. Where there are five seeds or three, the assumption cannot be tested; "
         "networks that are costly to train have the fewest."
     )

@@ -375,7 +375,7 @@ def test_the_site_links_to_the_papers_or_says_which_command_makes_them(
 ) -> None:
     copy = real.again(tmp_path / "copy")
     of_the_site = ("charts", "glance", "home", "ladder_chart", "networks", "results")
-    for name in ("docs/index.md", *(f"publishing/{module}.py" for module in of_the_site)):
+    for name in ("docs/index.md", "docs/draw.md", *(f"publishing/{module}.py" for module in of_the_site)):
         copy.write(name, (ROOT / name).read_text(encoding="utf-8"))
     if state != "none":
         for name in NAMES:
