@@ -13,8 +13,8 @@ from tests.networks import layer_rows
 from tests.pipeline import ROOT, Project, Write
 
 RUN_APART = ("export", "ablate", "reproduce")
-MODELS = ("w3-relu-10", "other")
-EDIT = "# in params.yaml, the 10 hidden units of w3-relu-10 become 32"
+MODELS = ("w2-relu-10", "other")
+EDIT = "# in params.yaml, the 10 hidden units of w2-relu-10 become 32"
 REPORT = f"{sys.executable} -m reviewing.report"
 HOOKS = {
     hook["id"]: hook["entry"] for hook in YAML(typ="safe").load(ROOT / ".pre-commit-config.yaml")["repos"][0]["hooks"]
@@ -35,8 +35,8 @@ def project(tmp_path: Path, mirror: Path, write_parameters: Write) -> Project:
         "outs": ["paper/all.pdf"],
     }
     YAML(typ="safe").dump(pipeline, tmp_path / "dvc.yaml")
-    row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w3-relu-10"] | {"updates": 20}
-    project.set({"models": {name: dict(row) for name in MODELS}, "shown": "w3-relu-10"})
+    row = YAML(typ="safe").load(ROOT / "params.yaml")["models"]["w2-relu-10"] | {"updates": 20}
+    project.set({"models": {name: dict(row) for name in MODELS}, "shown": "w2-relu-10"})
     (tmp_path / "paper").mkdir()
     project.repro()
     for key, value in (("user.name", "x"), ("user.email", "x@example.org")):
@@ -63,13 +63,13 @@ def test_the_sample_can_be_made_again_by_the_recipe_and_main_asks_for_the_rest(p
     printed = []
     for line in lines:
         if line == EDIT:
-            project.set({"models": project_rows(project) | {"w3-relu-10": wider(project)}, "shown": "w3-relu-10"})
+            project.set({"models": project_rows(project) | {"w2-relu-10": wider(project)}, "shown": "w2-relu-10"})
             refused = project.run("git", "commit", "--all", "--message", "Too early")
             assert (
-                "error: params.yaml: models.w3-relu-10.layers.0.units is not what train@w3-relu-10 was run with"
+                "error: params.yaml: models.w2-relu-10.layers.0.units is not what train@w2-relu-10 was run with"
                 in refused.stderr
             )
-            assert "run `dvc repro plot@w3-relu-10`" in refused.stderr
+            assert "run `dvc repro plot@w2-relu-10`" in refused.stderr
         else:
             command = line.replace("make report", REPORT)
             done = project.run("sh", "-c", command)
@@ -80,10 +80,10 @@ def test_the_sample_can_be_made_again_by_the_recipe_and_main_asks_for_the_rest(p
     )
     report = (project.folder / "docs/sample-report/report.md").read_text(encoding="utf-8")
     assert "From `main`" in report
-    assert "`w3-relu-10`" in report
+    assert "`w2-relu-10`" in report
     check = (sys.executable, "-m", "reviewing.check_lock", "--all")
     refused = project.run(*check)
-    assert "error: params.yaml: models.w3-relu-10.layers.0.units is not what paper was run with" in refused.stderr
+    assert "error: params.yaml: models.w2-relu-10.layers.0.units is not what paper was run with" in refused.stderr
     assert project.repro() == ["paper"]
     project.output("git", "commit", "--all", "--quiet", "--message", "Build the paper")
     assert project.output(*check) == ""
@@ -97,12 +97,12 @@ def report(project: Project) -> str:
 
 @pytest.mark.slow
 def test_what_a_report_lacks_comes_by_what_it_says(project: Project) -> None:
-    lacking = "metrics/predictions/w3-relu-10.csv"
+    lacking = "metrics/predictions/w2-relu-10.csv"
     project.output("git", "rm", "--quiet", lacking)
     project.output("git", "commit", "--quiet", "--no-verify", "--message", "Without predictions")
     project.output("git", "switch", "--quiet", "--create", "branch")
-    project.set({"models": project_rows(project) | {"w3-relu-10": wider(project)}, "shown": "w3-relu-10"})
-    project.repro("plot@w3-relu-10")
+    project.set({"models": project_rows(project) | {"w2-relu-10": wider(project)}, "shown": "w2-relu-10"})
+    project.repro("plot@w2-relu-10")
     project.output("git", "add", ".")
     project.output("git", "commit", "--quiet", "--message", "Wider")
     assert f"`{lacking}` is not in git at `main`. Check that out, run `dvc repro` and commit the file." in report(
@@ -121,7 +121,7 @@ def test_what_a_report_lacks_comes_by_what_it_says(project: Project) -> None:
     project.output("dvc", *advice[1].split())
     text = report(project)
     assert "What is missing" not in text
-    assert "w3-relu-10-digits.png" in text
+    assert "w2-relu-10-digits.png" in text
 
 
 def project_rows(project: Project) -> dict[str, dict[str, object]]:
@@ -132,4 +132,4 @@ def project_rows(project: Project) -> dict[str, dict[str, object]]:
 
 def wider(project: Project) -> dict[str, object]:
     """Return the row of the recipe's model with 32 hidden units."""
-    return project_rows(project)["w3-relu-10"] | {"layers": layer_rows(32)}
+    return project_rows(project)["w2-relu-10"] | {"layers": layer_rows(32)}
