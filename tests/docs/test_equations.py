@@ -112,6 +112,13 @@ def test_punctuation_is_in_one_box_with_its_formula(npm: Path) -> None:
     assert last.endswith('<span class="punctuation">).</span></span></span></span></p>')
 
 
+def _boxes(drawn: str) -> ET.Element:
+    """Return what a formula is drawn in, with the boxes of its lines."""
+    found = ET.fromstring(drawn).find(".//*[@class='katex-html']")  # noqa: S314 (what the build of this test has drawn)
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize(
     ("tex", "kept"),  # the boxes between which a line may end, each with how many it holds that stay together
     [
@@ -127,8 +134,7 @@ def test_a_line_ends_at_an_operator_outside_of_brackets(npm: Path, tex: str, kep
     page = _html(f"(${tex}$).")
     equations.render_formulas({"page": page})
     drawn, _ = equations.Equations().draw(page, _relative)
-    boxes = ET.fromstring(drawn).find(".//*[@class='katex-html']")  # noqa: S314 (it is our own)
-    assert boxes is not None
+    boxes = _boxes(drawn)
     assert [len(box.findall("*[@class='katex-base']")) or 1 for box in boxes] == kept
     assert "".join(boxes[-1].itertext()).endswith(").")
 
@@ -139,8 +145,7 @@ def test_an_equation_is_broken_at_its_wide_spaces_first(npm: Path) -> None:
     equations.render_formulas({"page": page})
     drawn, _ = equations.Equations().draw(page, _relative)
     displayed, inline = drawn.split("<p>")
-    boxes = ET.fromstring(displayed).find(".//*[@class='katex-html']")  # noqa: S314 (it is our own)
-    assert boxes is not None
+    boxes = _boxes(displayed)
     assert [box.get("class") for box in boxes] == ["part", "part", "katex-base"]
     assert [[box.get("class") for box in part] for part in boxes[:2]] == [
         3 * ["katex-base"],
