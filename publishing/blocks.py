@@ -23,23 +23,16 @@ picture takes its place: a fence of the class `svg`, with these words for those 
     figure.subplots().plot([1, 2])
     ```
 
-The site, the paper and the tests all read pages through `expand`. Run as a program, this module is the process that
-executes the blocks of one page.
+The site, the paper and the tests all read pages through `expand`.
 """
 
 import ast
-import contextlib
-import io
-import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 import textwrap
-import traceback
 from pathlib import Path
 
+from publishing import executing
 from stages.shared.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -64,7 +57,7 @@ def outputs(text: str, page: str, line: int = 1) -> list[str]:
         for fence in FENCE.finditer(text)
         if "exec" in (options := attributes(fence["header"]))
     ]
-    return _execute(page, blocks)
+    return executing.execute(page, blocks)
 
 
 def expand(text: str, page: str, line: int = 1, executed: list[str] | None = None) -> str:
@@ -192,45 +185,3 @@ def _tagged(code: str, tags: str) -> str:
             raise LookupError(f"{match['piece']} is in {len(found)} lines of what is shown, and must be in one")
         lines[found[0]] += f"  # {match['labels']}"
     return "\n".join(lines)
-
-
-def _execute(page: str, blocks: list[tuple[int, str, bool]]) -> list[str]:
-    """Return what each block prints or draws; all are executed in one new process, in the project's folder."""
-    if not blocks:
-        return []
-    process = subprocess.run(
-        [sys.executable, "-m", __name__, page],
-        check=False,
-        input=json.dumps(blocks),
-        cwd=ROOT,
-        env=os.environ | {"PYTHONHASHSEED": "0"},  # a printed set has one order
-        capture_output=True,
-        encoding="utf-8",
-    )
-    if process.returncode:
-        raise UserError(process.stderr.strip())
-    outputs: list[str] = json.loads(process.stdout)
-    return outputs
-
-
-def _main(page: str) -> None:
-    """Execute the blocks on standard input, each a line, code and whether it draws; print what they give as JSON."""
-    namespace: dict[str, object] = {"__name__": "__main__"}
-    outputs = []
-    for line, code, draws in json.load(sys.stdin):
-        if draws:
-            from publishing import drawing  # only here: Matplotlib takes long to load
-
-            namespace["figure"] = figure = drawing.new()
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            try:
-                exec(compile("\n" * line + code, page, "exec"), namespace)  # noqa: S102 (the pages are our own)
-            except Exception as error:  # noqa: BLE001 (whatever it is, its traceback is the message)
-                traceback.print_exception(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
-                sys.exit(f"error: {page}: the block from line {line} on raised {type(error).__name__}")
-        outputs.append(drawing.svg(figure) if draws else printed.getvalue())
-    json.dump(outputs, sys.stdout)
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1])

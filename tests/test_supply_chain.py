@@ -29,8 +29,8 @@ UNSAFE = (
 )
 ALLOWED = {
     # executes the blocks of the site's own pages, in a process of its own
-    ("publishing/blocks.py", "exec"),
-    ("publishing/blocks.py", "compile"),
+    ("publishing/executing.py", "exec"),
+    ("publishing/executing.py", "compile"),
 }
 
 
