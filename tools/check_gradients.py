@@ -29,7 +29,7 @@ from stages.shared.parameters import Model, describe_network, load_model
 
 SEED = 0
 EXAMPLES = 8
-ENTRIES = 200  # of a larger parameter, so many entries are drawn
+ENTRIES = 50  # of a larger parameter, so many entries are drawn
 STEP = 1e-5
 TOLERANCE = 1e-7
 BATCHES = 20  # drawn before giving up on one without a kink

@@ -57,7 +57,7 @@ def test_right_gradients_pass(small: Path, monkeypatch: pytest.MonkeyPatch, caps
     rows = {words[0]: words for line in output.splitlines() if (words := line.split()) and words[0][1:2] == "."}
     assert rows.keys() == {"0.W", "0.b", "3.W", "3.b", "6.W", "6.b"}
     assert {words[-1] for words in rows.values()} == {"right"}
-    assert "200 of 4704" in output
+    assert "50 of 4704" in output
     assert "5 of 5" in output
 
 
