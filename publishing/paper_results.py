@@ -341,14 +341,20 @@ def seeds_of_intervals() -> str:
         for ours, theirs in zip(of.interval, of.bootstrap or (), strict=True)
     )
     crossing = [name for name, of in many if _sides(of.interval, of) != _sides(of.bootstrap or (), of)]
-    others = f"only that of {words.listed(crossing)} lies" if crossing else "none lies"
     return (
         f"{text} The runs themselves are not: those of W1 to W4 are skewed, with one as far as {lowest:.1f} standard "
         "deviations below its mean. With so many seeds that matters little. Intervals by the bootstrap "
         f"[@efron1987], which assumes no distribution, have ends that are at most {100 * moved:.2f} points away, "
-        f"and {others} otherwise to its limits. Where there are five seeds or three, the assumption cannot be tested; "
-        "networks that are costly to train have the fewest."
+        f"and {_otherwise(list(dict.fromkeys(crossing)))}. Where there are five seeds or three, the assumption cannot "
+        "be tested; networks that are costly to train have the fewest."
     )
+
+
+def _otherwise(names: Sequence[str]) -> str:
+    """Return which claims have two intervals that do not lie alike to the limits."""
+    if len(names) > 1:
+        return f"only those of {words.listed(names)} lie otherwise to their limits"
+    return f"{f'only that of {names[0]}' if names else 'none'} lies otherwise to its limits"
 
 
 def _sides(ends: Sequence[float], of: Quantity) -> list[bool]:

@@ -505,6 +505,18 @@ def test_the_paper_says_how_far_the_bootstrap_is_from_the_intervals(markdown: di
     assert agrees(found[2], 100 * max(apart))
 
 
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        ([], "none lies otherwise to its limits"),
+        (["W3.1"], "only that of W3.1 lies otherwise to its limits"),
+        (["W3.1", "W4.2"], "only those of W3.1 and W4.2 lie otherwise to their limits"),
+    ],
+)
+def test_claims_whose_intervals_lie_otherwise_are_named_one_or_many(claims: list[str], told: str) -> None:
+    assert paper_results._otherwise(claims) == told
+
+
 def test_the_gradients_are_within_the_bounds_that_the_paper_names(markdown: dict[str, str], copy: "Copy") -> None:
     gradients = copy.read("benchmarks/gradients.json")["gradients"]
     found = re.search(
