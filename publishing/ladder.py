@@ -176,5 +176,10 @@ def origin() -> str:
 
 
 def age() -> str:
-    """Return whether the mathematics has changed since the rungs were run."""
-    return " ".join(map(escaped, revision.notes(ROOT)))
+    """Return whether the mathematics has changed since the rungs were run, for all revisions of which that is alike."""
+    _, found = load()
+    revisions: dict[str, list[str]] = {}  # by what is said of them
+    for made_by in dict.fromkeys(row.revision for row in found.values()):
+        said = revision.since(made_by, ROOT).replace(made_by, "{}")
+        revisions.setdefault(said, []).append(made_by)
+    return " ".join(escaped(said.format(words.listed(made_by))) for said, made_by in revisions.items())

@@ -134,3 +134,14 @@ def test_the_digits_still_wrong_are_told_with_what_they_are_taken_for(measured: 
     text = ladder_chart.still_wrong()
     assert text.startswith("![test image 7 is taken for 9, not 4](data:image/png;base64,")
     assert base64.b64decode(text.partition("base64,")[2]).startswith(b"\x89PNG")
+
+
+def test_what_is_said_of_several_revisions_is_said_once(measured: Path) -> None:
+    content = json.loads(Results.PATH.read_text())
+    for name, made_by in (("dropout", "a" * 12), ("convolution", "b" * 12), ("committee", "b" * 12)):
+        content["rungs"][name]["revision"] = made_by
+    Results.PATH.write_text(json.dumps(content))
+    revisions = f"{'a' * 12}, {'b' * 12} and {ROW['revision']}"
+    assert ladder.age() == (
+        f"Whether stages/nn has changed since revision {revisions} is not known: it is not in this clone."
+    )
