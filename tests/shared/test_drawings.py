@@ -52,7 +52,7 @@ def test_images_of_mnist_keep_their_place_and_ink(digits: tuple[NDArray[np.uint8
 
 
 def test_images_of_mnist_enlarged_come_back(digits: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
-    for pixels in digits[0][:100]:
+    for pixels in digits[0][:40]:
         enlarged = gray(255 - pixels.reshape(28, 28)).resize((280, 280), Image.Resampling.BICUBIC)
         assert distance(normalize(enlarged.convert("RGB")), (pixels / 255).astype(np.float32)) < 0.08
 
@@ -65,7 +65,7 @@ def test_light_on_dark_is_the_same_as_dark_on_light(image: Image.Image) -> None:
 
 @pytest.mark.parametrize("scale", [0.5, 0.8, 1.7, 3])
 def test_the_size_does_not_matter(scale: float) -> None:
-    for image in IMAGES[::3]:
+    for image in IMAGES[::7]:
         width, height = image.size
         scaled = image.resize((round(scale * width), round(scale * height)), Image.Resampling.BICUBIC)
         assert distance(normalize(scaled), normalize(image)) < 0.01
