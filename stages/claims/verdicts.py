@@ -100,10 +100,11 @@ class Quantity:
 
     @property
     def is_better(self) -> bool:
-        """Whether more than is claimed is surely reached, where the claim is that at least so much is."""
+        """Whether what is reached surely is more than the claim by its margin, where at least so much is claimed."""
         if self.claimed is None or self.region is None or self.why:
             return False
-        return math.isinf(self.region[1]) and self.interval[0] > self.claimed + self.rounding
+        margin = self.claimed - self.region[0]
+        return math.isinf(self.region[1]) and self.interval[0] > self.claimed + margin
 
     @property
     def in_points(self) -> str:

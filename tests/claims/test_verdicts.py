@@ -75,15 +75,15 @@ def test_values_that_are_all_alike_decide_by_their_mean_without_a_test() -> None
 
 
 @pytest.mark.parametrize(
-    ("claimed", "end", "is_better"),
+    ("margin", "end", "is_better"),
     [
-        (0.85 - REACH - 0.006, INF, True),  # the whole interval is above what rounds to the number that is claimed
-        (0.85 - REACH - 0.004, INF, False),
-        (0.85 - REACH - 0.006, 0.99, False),  # about as much is claimed, not at least
+        (0.05 - REACH - 0.001, INF, True),  # the whole interval is above the margin around 0.8
+        (0.05 - REACH + 0.001, INF, False),
+        (0.05 - REACH - 0.001, 0.99, False),  # about as much is claimed, not at least
     ],
 )
-def test_better_is_surely_more_than_is_claimed(claimed: float, end: float, *, is_better: bool) -> None:
-    of = Quantity("accuracy", THREE, region=(0.7, end), claimed=claimed, rounding=0.005)
+def test_better_is_surely_more_than_is_claimed_by_its_margin(margin: float, end: float, *, is_better: bool) -> None:
+    of = Quantity("accuracy", THREE, region=(0.8 - margin, end), claimed=0.8, rounding=0.005)
     assert summary(of, None)["better"] is of.is_better is is_better
     assert not replace(of, why="it is chance").is_better
 
