@@ -24,6 +24,7 @@ from stages.claims.demonstrations import effects
 from stages.claims.demonstrations.common import Lengths
 from stages.claims.reproductions.runs import NETWORKS, PASSES, PRINTED, experiments
 from stages.claims.verdicts import FAILS, HOLDS, IN_PART, UNDECIDED
+from stages.nn.optimizers import Adam, Momentum, RMSProp
 from stages.shared.errors import UserError
 from stages.shared.mnist import FORM, is_mnist
 from stages.shared.parameters import Model, Parameters, describe_network
@@ -235,8 +236,10 @@ def ladder_section() -> str:
         return ""
     text = (
         "How far does the same code lead from the network of the write-ups? @tbl:ladder lists the steps that were "
-        "run, each a change of one before it. Each change of a network is derived in the lecture notes. What was "
-        "chosen was chosen on a sixth of the training images, and each test figure was read once."
+        "run, each a change or a few of the one that it names. Each change of a network is derived in the lecture "
+        "notes. What was chosen was chosen on a sixth of the training images, and the test figure of each step was "
+        "read once. Twice the epochs, and the committee of these, are steps that were added when the test figures of "
+        "those before them had been read."
     )
     return f"# The ladder {{#sec:ladder}}\n\n{text} {ladder.origin()}\n\n{rungs}"
 
@@ -300,7 +303,8 @@ def claims_sentences() -> str:
     return (
         f"Of the {len(in_part)} that hold in part {have}of the others, parts are undecided. The claims rest on "
         f"{len(tested)} tests; {len(opened)} of these are decided alone, and open after the correction. W2.4 includes "
-        "W3.8 and W3.10; W2.1 and W2.2 rest on the same runs, and so do W3.1 and W3.2. By what was written beforehand "
+        "W3.8 and W3.10. W1 to W3 describe one network: W2.1, W2.2, W3.1 and W3.2 are read from the same runs, after "
+        "as many updates as each prints, and W1 adds none. By what was written beforehand "
         "W3.7 could only be undecided, and W4.1 hold in part at best."
     )
 
@@ -312,19 +316,27 @@ def reached_again() -> str:
     for name, of in quantities(are_claimed=True):
         if of.region and of.region[1] is None and name not in taken:
             by_verdict[str(of.verdict)].append(name)
-    said = {HOLDS: "are reached again in the mean", UNDECIDED: "cannot be decided", FAILS: "are not reached"}
+    said = {HOLDS: "are reached again, within their margin", UNDECIDED: "cannot be decided", FAILS: "are not reached"}
     clauses = [f"those of {words.listed(ids)} {said[verdict]}" for verdict, ids in by_verdict.items() if ids]
     return f"Of the accuracies that were reached by one run {words.listed(clauses)}."
 
 
 def advice() -> str:
-    """Return what came of the comparisons of layers, units and optimizers, as a clause."""
+    """Return what came of the comparisons of layers, units and optimizers."""
     gains = [of for name, of in quantities(are_claimed=False) if name in ("W2.4", "W3.8", "W3.10")]
-    counts = Counter(of.verdict for of in gains)
-    said = [
-        f"{count} {verdict if count == 1 else words.PLURAL[str(verdict)]}" for verdict, count in counts.most_common()
-    ]
-    return f"of {len(gains)} gains by more layers, more units or another optimizer {words.listed(said)}"
+    said = []
+    for verdict, count in Counter(of.verdict for of in gains).most_common():
+        alone = sum(of.alone != of.verdict for of in gains if of.verdict == verdict)
+        only = f", {alone} of them for the correction alone" if alone else ""
+        said.append(f"{count} {verdict if count == 1 else words.PLURAL[str(verdict)]}{only}")
+    return (
+        f"Of {len(gains)} gains by more layers, more units or another optimizer {', and '.join(said)}. They have "
+        f"{_range([of.seeds for of in gains])} seeds, the numbers {_range([of.seeds for _, of in quantities(True)])}."
+    )
+
+
+def _range(counts: Sequence[int]) -> str:
+    return words.listed(list(map(str, sorted(set(counts)))))
 
 
 def seeds_of_intervals() -> str:
@@ -342,7 +354,7 @@ def seeds_of_intervals() -> str:
     )
     crossing = [name for name, of in many if _sides(of.interval, of) != _sides(of.bootstrap or (), of)]
     return (
-        f"{text} The runs themselves are not: those of W1 to W4 are skewed, with one as far as {lowest:.1f} standard "
+        f"{text} Not all runs are: some of W1 to W4 are skewed, with one as far as {lowest:.1f} standard "
         "deviations below its mean. With so many seeds that matters little. Intervals by the bootstrap "
         f"[@efron1987], which assumes no distribution, have ends that are at most {100 * moved:.2f} points away, "
         f"and {_otherwise(list(dict.fromkeys(crossing)))}. Where there are five seeds or three, the assumption cannot "
@@ -364,9 +376,24 @@ def _sides(ends: Sequence[float], of: Quantity) -> list[bool]:
 
 
 def at_least() -> str:
-    """Return the claims of a number that is reached, so that more is no contradiction."""
-    open_above = [name for name, of in quantities(are_claimed=True) if of.region and of.region[1] is None]
-    return words.listed(list(dict.fromkeys(open_above)))
+    """Return which claims of a number are read as reached, so that more is no contradiction, and where that decides."""
+    open_above = [(name, of) for name, of in quantities(are_claimed=True) if of.region and of.region[1] is None]
+    names, more = (list(dict.fromkeys(n for n, of in open_above if of.better or every)) for every in (True, False))
+    other = f"; {named(more, 'holds', 'hold')} by that alone, with more than the margin" if more else ""
+    return (
+        f"So read, as reached and not as about so much, are the figures of {words.listed(names)}, whether or not they "
+        f"were reached here{other}."
+    )
+
+
+def seeds_and_constants() -> str:
+    """Return how many seeds there are, and the constants of the optimizers that are compared."""
+    seeds = load().parameters.reproduce.seeds
+    return (
+        f"The networks of W1 to W4 are run with {seeds.many} seeds, what is compared with {seeds.usual}, and what is "
+        f"costly with {seeds.costly}. Momentum has $\\mu = {Momentum().momentum:g}$, RMSProp "
+        f"$\\rho = {RMSProp().decay:g}$, Adam $\\beta_1 = {Adam().beta1:g}$ and $\\beta_2 = {Adam().beta2:g}$."
+    )
 
 
 def warnings_sentence() -> str:
@@ -386,7 +413,8 @@ def accuracy_of_w5() -> str:
     minis = [printed.mean + of.mean for of in claims["W5.2"] if " against " in of.quantity]  # with the same seeds
     claimed, full, *mini = (_rounded(x, "share", 0.0005) for x in (printed.claimed or 0, printed.mean, *minis))
     return (
-        f"As printed, with one full-batch update in an epoch, W5's network recognizes {full} of the test images, where "
+        f"With one full-batch update in an epoch, as its program has it, W5's network recognizes {full} of the test "
+        "images, where "
         f"{claimed} is claimed (W5.1)"
         + "".join(f"; with the mini-batches of its text it is {of} after {PASSES} epochs" for of in mini)
     )
@@ -574,7 +602,7 @@ def gradients_sentence() -> str:
         f"In {len(gradients)} comparisons, of every kind of layer, the loss and deep networks, the gradients differ "
         f"from {engine} by less than {bound(largest[engine])}, and from those of {words.listed(engines())}, where "
         f"each has the operations, by less than {bound(exact)}, in float64. Every network of `params.yaml` passes "
-        "the same check. The supplement has each comparison."
+        "a check of entries that are drawn. The supplement has each comparison."
     )
 
 
@@ -606,12 +634,13 @@ def effects_sentences() -> str:
     )
     undecided = f"; {words.listed(open_yet)} cannot be decided" if open_yet else ""
     return (
-        f"{changed} the result{undecided} (@tbl:effects). Each was put alone into the right program of its write-up: "
+        f"{changed} the result there{undecided} (@tbl:effects). Each was put alone into the right program of its "
+        "write-up: "
         f"W3's for {effects.W3.updates} full-batch updates (E1, E3 and E4), W4's for the {effects.W4.updates} before "
         f"its rate is lowered (E5 and E6). With the error and without, it began from the same {lengths.seeds} starts "
-        f"and saw the same {lengths.columns_of_seeds:,} training images, on which the accuracies are compared. These "
-        "tests are corrected among themselves; an error does not change the result if the corrected interval of the "
-        f"mean difference lies within {100 * effects.SAME:g} point. That was open for E1 alone: pixels are at most 1, "
+        f"and saw the same {lengths.columns_of_seeds:,} training images, on which the accuracies are compared. "
+        "An error does not change the result if the interval of the mean difference, corrected where several vary, "
+        f"lies within {100 * effects.SAME:g} point. That was open for E1 alone: pixels are at most 1, "
         "and a full batch has every digit, so that E3 to E6 compute there what is right. For the same reason a "
         "gradient check on such data finds E1, and none of these. Large numbers find E3, E5 and E6, and a batch that "
         "lacks the last class finds E4; the supplement has what each does then. E2 has no part in an update."
