@@ -23,7 +23,7 @@ def with_lines(page: str) -> str:
         if mark:
             text = text[: mark.start()] + text[mark.end() :]
         indent = len(text) - len(text.lstrip(" "))
-        text = BREAK.sub(r"\1<wbr></span>", text)
+        text = BREAK.sub(r"\1<wbr></span>", text).replace('<span class="o">-&gt;', '<span class="o arrow">-&gt;')
         return f'<span class="line" style="--indent: {indent}ch">{text}{"".join(references)}\n</span>'
 
     return LISTING.sub(lambda code: code[1] + "".join(map(line, code[2].splitlines())) + code[3], page)

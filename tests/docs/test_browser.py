@@ -176,6 +176,22 @@ def test_the_type_of_a_picture_can_be_read_on_a_phone(browser: "Browser", addres
     page.close()
 
 
+def test_the_button_that_copies_covers_no_end_of_a_line(browser: "Browser", address: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(f"{address}tutorial/")
+    blocks = page.locator(".highlight:not(.listing):has(.md-code__nav)")
+    assert blocks.count() > 3
+    covered = """all => all.filter(block => {
+        const code = block.querySelector("code"), text = document.createRange();
+        code.scrollLeft = code.scrollWidth;
+        text.selectNodeContents(code);
+        const button = block.querySelector(".md-code__nav").getBoundingClientRect();
+        return text.getBoundingClientRect().right > button.left + 1;
+    }).map(block => block.textContent)"""
+    assert blocks.evaluate_all(covered) == []
+    page.close()
+
+
 def test_an_equation_of_one_line_is_broken_on_a_narrow_screen(browser: "Browser", address: str) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto(f"{address}derivations/matrix_chain_rule/")

@@ -39,6 +39,10 @@ def test_a_long_line_may_be_broken_behind_a_bracket_and_a_dot() -> None:
     assert re.sub("<(?!wbr).*?>", "", page).strip() == "a = b.<wbr>step(<wbr>c[<wbr>0])"
 
 
+def test_an_arrow_is_one_word() -> None:
+    assert '<span class="o arrow">-&gt;</span>' in _page("def f(a: A) -> B: ...")
+
+
 def test_what_is_no_mark_stays() -> None:
     assert "# see @eq:a for this" in _page("a = 1  # see @eq:a for this")
     assert "equation-reference" not in _page("a = '# @eq:a'")
