@@ -54,7 +54,8 @@ def draw(figure: SubFigure, drawn: Drawn, published: list[Published]) -> None:
         axes.axhline(of.error, color=GRAY, linewidth=0.7, linestyle="--", zorder=0)
         at = (0.005 if k % 2 == 0 else 0.35, of.error)
         label = f"{of.error:g}%  {of.who}"
-        axes.annotate(label, at, xycoords=axes.get_yaxis_transform(), va="bottom", color=GRAY, fontsize=7)
+        place = {"xytext": (0, 1.5), "textcoords": "offset points", "va": "bottom"}
+        axes.annotate(label, at, xycoords=axes.get_yaxis_transform(), color=GRAY, fontsize=8, **place)
     axes.set(xscale="log", yscale="log", xlabel="seconds of training", ylabel="test error")
     axes.set_yticks(ERRORS, [f"{error:g}%" for error in ERRORS])
     axes.minorticks_off()
