@@ -56,7 +56,7 @@ def verdict_counts(claims: Iterable[Answer]) -> list[str]:
 
 def chance(p: float | None) -> str:
     """Return a p for a table; nothing where nothing was tested."""
-    return "" if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
+    return "" if p is None else f"{p:.4f}" if p >= 0.0001 else f"<{NO_BREAK}0.0001"
 
 
 def verdict(of: Quantity) -> str:

@@ -56,6 +56,8 @@ def test_an_uncorrected_verdict_stands_beside_another_one(alone: str | None, ver
     assert words.verdict(Quantity.model_validate({**of, "alone": alone, "verdict": verdict})) == shown
 
 
-@pytest.mark.parametrize(("p", "shown"), [(None, ""), (0.0, "< 0.0001"), (0.00009, "< 0.0001"), (0.01234, "0.0123")])
+@pytest.mark.parametrize(
+    ("p", "shown"), [(None, ""), (0.0, "<\u00a00.0001"), (0.00009, "<\u00a00.0001"), (0.01234, "0.0123")]
+)
 def test_a_chance_has_four_decimals(p: float | None, shown: str) -> None:
     assert words.chance(p) == shown
