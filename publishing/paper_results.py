@@ -238,8 +238,7 @@ def ladder_section() -> str:
         "How far does the same code lead from the network of the write-ups? @tbl:ladder lists the steps that were "
         "run, each a change or a few of the one that it names. Each change of a network is derived in the lecture "
         "notes. What was chosen was chosen on a sixth of the training images, and the test figure of each step was "
-        "read once. Twice the epochs, and the committee of these, are steps that were added when the test figures of "
-        "those before them had been read."
+        "read once. Twice the epochs is a step that was added when the test figure of the one before it had been read."
     )
     return f"# The ladder {{#sec:ladder}}\n\n{text} {ladder.origin()}\n\n{rungs}"
 
