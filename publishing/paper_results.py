@@ -34,6 +34,7 @@ from stages.shared.splits import not_mnist
 from tools.check_gradients import compare_at_random
 
 REQUIREMENTS = Path("requirements/run.txt")
+RECIPE = re.compile(r", (from \S+ weights, .+)$")  # how the networks that a comparison is about are trained
 
 
 @dataclass(frozen=True)
@@ -457,7 +458,7 @@ def numbers_table() -> str:
         f"{' '.join(f'* {name} states no number here; that of {of} is used.' for name, of in taken.items())}"
     )
     header = ["Claim", "Quantity", "Claimed", "Measured", "Interval", "Seeds", "p", "Holm", "Verdict"]
-    return captioned("numbers", caption, header, rows, [7, 19, -11, 13, 12, -6, -9, -9, 18])
+    return captioned("numbers", caption, header, rows, [7, 18, -11, 14, 15, -6, -8, -8, 16])
 
 
 def _interval(of: Quantity, finer: float) -> str:
@@ -474,12 +475,16 @@ def _limit(of: Quantity) -> str:
 def comparisons_table() -> str:
     """Return the differences that claims are about: their mean, confidence interval and verdict."""
     rows = []
+    recipes: dict[str, str] = {}  # the letter of each, by what it is
     for name, of in quantities(are_claimed=False):
         scale, digits = (100, ".2f") if of.unit else (1, ".3g")
         mean, *ends = (f"{scale * x:{digits}}" for x in (of.mean, *of.interval))
         interval = words.ALIKE if of.alike else " to ".join(ends)
         tested = [*map(words.chance, (of.p, of.corrected)), words.verdict(of)]
         quantity = re.sub("^gain in accuracy on the (test|held-out) images, ", "", of.quantity)
+        if recipe := RECIPE.search(quantity):
+            letter = recipes.setdefault(recipe[1], "ABCDEFGH"[len(recipes)])
+            quantity = f"{quantity[: recipe.start()]} ({letter})"
         rows.append([name, *map(plain, (quantity, _limit(of), mean, interval, str(of.seeds), *tested))])
     if not rows:
         return ""
@@ -489,8 +494,10 @@ def comparisons_table() -> str:
         f"accuracies in percent; the mean, its 95{PERCENT} confidence interval over the seeds, p alone and corrected, "
         "and the verdict on this part of the claim."
     )
+    if recipes:
+        caption += f" {'; '.join(f'{letter}: {plain(recipe)}' for recipe, letter in recipes.items())}."
     header = ["Claim", "Quantity", "Limit", "Mean", "Interval", "Seeds", "p", "Holm", "Verdict"]
-    return captioned("comparisons", caption, header, rows, [7, 27, 7, -7, 13, -6, -9, -9, 18])
+    return captioned("comparisons", caption, header, rows, [7, 23, 8, -7, 15, -6, -8, -8, 21])
 
 
 def runs_table() -> str:

@@ -222,6 +222,7 @@ def check_comparisons(rows: Rows, copy: "Copy") -> None:
         if "claimed" not in measured and measured["verdict"]
     ]
     assert [row[0] for row in rows] == [name for name, _ in expected]
+    recipes = set()
     for (_, *row), (_, measured) in zip(rows, expected, strict=True):
         factor, _ = in_percent(measured["unit"])
         low, high = (None if end is None else factor * end for end in measured["region"])
@@ -229,8 +230,16 @@ def check_comparisons(rows: Rows, copy: "Copy") -> None:
         check(row[1], form, *(end for end in ((low,) if high is None else (high,)) if end is not None))
         check(row[2], "#", factor * measured["mean"])
         check_interval(row[3], measured, factor, "")
-        assert row[0] == measured["quantity"].removeprefix("gain in accuracy on the test images, ")
+        change, comma, recipe = (
+            measured["quantity"].removeprefix("gain in accuracy on the test images, ").partition(", from ")
+        )
+        if comma:
+            assert re.fullmatch(rf"{re.escape(change)} \([A-Z]\)", row[0])
+            recipes.add((row[0][-2], recipe))
+        else:
+            assert row[0] == change
         check_tested([measured["quantity"], *row[4:]], measured)
+    assert len({letter for letter, _ in recipes}) == len({recipe for _, recipe in recipes}) == len(recipes)
 
 
 def check_runs(rows: Rows, copy: "Copy") -> None:
@@ -448,6 +457,17 @@ def test_a_number_that_was_not_measured_is_found(label: str, tables: Tables, cop
     rows[0][place] = re.sub(r"\d", lambda digit: str((int(digit[0]) + 5) % 10), cell, count=1)
     with pytest.raises(AssertionError):
         CHECKS[label](rows, copy)
+
+
+def test_the_caption_says_which_recipe_a_letter_is(markdown: dict[str, str], copy: "Copy") -> None:
+    text = re.sub(r"\\(.)", r"\1", markdown["paper"])
+    for claim in copy.read("metrics/reproductions.json")["claims"]:
+        for of in claim["measured"]:
+            change, comma, recipe = of["quantity"].rpartition(", from ")
+            if comma and of["verdict"]:
+                letter = re.search(rf"{re.escape(change.rpartition(', ')[2])} \(([A-Z])\)", text)
+                assert letter
+                assert re.search(rf"\b{letter[1]}: from {re.escape(recipe)}[;.]", text)
 
 
 def test_the_sentences_have_the_numbers_of_the_files(markdown: dict[str, str], copy: "Copy") -> None:
