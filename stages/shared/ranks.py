@@ -140,10 +140,10 @@ def _simd_features() -> list[str]:
 
 def circumstances() -> dict[str, str]:
     """Return what decides the bits of a training beside its parameters and data: arithmetic and code."""
-    libraries = [
+    libraries = sorted(  # they come in an order that changes from process to process
         ", ".join(f"{key} {value}" for key, value in library.items() if key != "filepath")
         for library in threadpool_info()
-    ]
+    )
     digest = hashlib.sha256()
     files = {Path(str(getattr(module, "__file__", None))) for module in list(sys.modules.values())}
     for file in sorted(file for file in files if file.is_relative_to(CODE)):

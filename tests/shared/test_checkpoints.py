@@ -202,6 +202,16 @@ def test_the_origin_is_the_same_where_the_libraries_lie_elsewhere(monkeypatch: p
     assert checkpoints.origin(row, list(TRAIN)) == origin
 
 
+def test_the_origin_is_the_same_in_whatever_order_the_libraries_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Model.model_validate(ROW)
+    found = [*threadpool_info(), *other_libraries("version")]
+    origins = set()
+    for order in (found, found[::-1]):
+        monkeypatch.setattr(ranks, "threadpool_info", lambda order=order: order)
+        origins.add(checkpoints.origin(row, list(TRAIN)))
+    assert len(origins) == 1
+
+
 def test_a_module_that_loads_another_when_it_is_looked_at_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     class Lazy(ModuleType):
         def __getattr__(self, name: str) -> None:
