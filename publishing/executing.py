@@ -6,6 +6,7 @@ for each page; it runs for as long as the process that asks.
 
 import atexit
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -109,7 +110,7 @@ def _run(page: str, blocks: Blocks) -> tuple[list[str], str]:
 def main() -> None:
     """Serve, and print the address."""
     if sys.platform == "linux":  # elsewhere a copy of a process with these libraries may not run
-        import publishing.drawing  # noqa: F401 (loads them)
+        importlib.import_module("publishing.drawing")
     with tempfile.TemporaryDirectory() as folder, _Server(f"{folder}/socket", _Page) as server:
         print(server.server_address, flush=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what programs of blocks print

@@ -331,11 +331,12 @@ def advice() -> str:
         said.append(f"{count} {verdict if count == 1 else words.PLURAL[str(verdict)]}{only}")
     return (
         f"Of {len(gains)} gains by more layers, more units or another optimizer {', and '.join(said)}. They have "
-        f"{_range([of.seeds for of in gains])} seeds, the numbers {_range([of.seeds for _, of in quantities(True)])}."
+        f"{_distinct([of.seeds for of in gains])} seeds, the numbers "
+        f"{_distinct([of.seeds for _, of in quantities(are_claimed=True)])}."
     )
 
 
-def _range(counts: Sequence[int]) -> str:
+def _distinct(counts: Sequence[int]) -> str:
     return words.listed(list(map(str, sorted(set(counts)))))
 
 
