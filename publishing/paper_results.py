@@ -391,8 +391,8 @@ def seeds_and_constants() -> str:
     """Return how many seeds there are, and the constants of the optimizers that are compared."""
     seeds = load().parameters.reproduce.seeds
     return (
-        f"The networks of W1 to W4 are run with {seeds.many} seeds, what is compared with {seeds.usual}, and what is "
-        f"costly with {seeds.costly}. Momentum has $\\mu = {Momentum().momentum:g}$, RMSProp "
+        f"There are {seeds.many} seeds for the networks of W1 to W4, {seeds.usual} for other experiments, and "
+        f"{seeds.costly} where a run is costly. Momentum has $\\mu = {Momentum().momentum:g}$, RMSProp "
         f"$\\rho = {RMSProp().decay:g}$, Adam $\\beta_1 = {Adam().beta1:g}$ and $\\beta_2 = {Adam().beta2:g}$."
     )
 
