@@ -96,7 +96,7 @@ def reproduce(rows: Mapping[str, Model], seeds: Seeds, executor: Executor) -> No
         FIGURES / "reproductions",
         (WIDTH, 0.9 + 0.42 * len(numbers)),
         f"The write-ups' claims on {dataset}",
-        "A dot is a run, the bar the uncorrected 95 % interval, the diamond the claim; it holds where shaded",
+        "A dot is a run, the bar the uncorrected 95 % interval, the diamond the claim, the shade where it has the mean",
         notes,
     ) as figure:
         draw_claims(figure, numbers)
