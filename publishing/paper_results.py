@@ -379,7 +379,8 @@ def _sides(ends: Sequence[float], of: Quantity) -> list[bool]:
 def at_least() -> str:
     """Return which claims of a number are read as reached, so that more is no contradiction, and where that decides."""
     open_above = [(name, of) for name, of in quantities(are_claimed=True) if of.region and of.region[1] is None]
-    names, more = (list(dict.fromkeys(n for n, of in open_above if of.better or every)) for every in (True, False))
+    names = list(dict.fromkeys(name for name, _ in open_above))
+    more = list(dict.fromkeys(name for name, of in open_above if of.better))
     other = f"; {named(more, 'holds', 'hold')} by that alone, with more than the margin" if more else ""
     return (
         f"So read, as reached and not as about so much, are the figures of {words.listed(names)}, whether or not they "
@@ -415,8 +416,7 @@ def accuracy_of_w5() -> str:
     claimed, full, *mini = (_rounded(x, "share", 0.0005) for x in (printed.claimed or 0, printed.mean, *minis))
     return (
         f"With one full-batch update in an epoch, as its program has it, W5's network recognizes {full} of the test "
-        "images, where "
-        f"{claimed} is claimed (W5.1)"
+        f"images, where {claimed} is claimed (W5.1)"
         + "".join(f"; with the mini-batches of its text it is {of} after {PASSES} epochs" for of in mini)
     )
 
@@ -642,15 +642,14 @@ def effects_sentences() -> str:
     undecided = f"; {words.listed(open_yet)} cannot be decided" if open_yet else ""
     return (
         f"{changed} the result there{undecided} (@tbl:effects). Each was put alone into the right program of its "
-        "write-up: "
-        f"W3's for {effects.W3.updates} full-batch updates (E1, E3 and E4), W4's for the {effects.W4.updates} before "
-        f"its rate is lowered (E5 and E6). With the error and without, it began from the same {lengths.seeds} starts "
-        f"and saw the same {lengths.columns_of_seeds:,} training images, on which the accuracies are compared. "
-        "An error does not change the result if the interval of the mean difference, corrected where several vary, "
-        f"lies within {100 * effects.SAME:g} point. That was open for E1 alone: pixels are at most 1, "
-        "and a full batch has every digit, so that E3 to E6 compute there what is right. For the same reason a "
-        "gradient check on such data finds E1, and none of these. Large numbers find E3, E5 and E6, and a batch that "
-        "lacks the last class finds E4; the supplement has what each does then. E2 has no part in an update."
+        f"write-up: W3's for {effects.W3.updates} full-batch updates (E1, E3 and E4), W4's for the "
+        f"{effects.W4.updates} before its rate is lowered (E5 and E6). With the error and without, it began from the "
+        f"same {lengths.seeds} starts and saw the same {lengths.columns_of_seeds:,} training images, on which the "
+        "accuracies are compared. An error does not change the result if the interval of the mean difference, "
+        f"corrected where several vary, lies within {100 * effects.SAME:g} point. That was open for E1 alone: pixels "
+        "are at most 1, and a full batch has every digit, so that E3 to E6 compute there what is right. For the same "
+        "reason a gradient check on such data finds E1, and none of these. Large numbers find E3, E5 and E6, and a "
+        "batch that lacks the last class finds E4; the supplement has what each does then. E2 has no part in an update."
     )
 
 
