@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from stages.claims.demonstrations.common import Panel
+from stages.claims.demonstrations.common import PATIENCE, Panel
 from stages.shared.figures import BLUE, PERCENT, VERMILION, Axes, SubFigure
 
 COLUMNS = 3
 SMALL = 7  # points, of all letters but titles
 STYLES = {"right": (BLUE, "-"), "other": ("#009e73", "-"), "wrong": (VERMILION, "--")}
-KEY = """Blue: done right.
+KEY = f"""Blue: done right.
 Red: with the error, or against the warning.
 Green: a variant.
 Cross: NaN or an error ends the run.
-A line that ends early: from there on
-every image gets the same class."""
+A line that ends early: for its last {PATIENCE}
+points every image gets the same class."""
 SUBTITLE = "What the write-ups get wrong (E) and what they warn of (W), with and without"
 
 

@@ -13,8 +13,8 @@ from stages.claims.write_ups import Row
 from stages.shared.figures import BLUE, GRAY, INK, LIGHT_GRAY, PERCENT, VERMILION, Axes, SubFigure
 
 RECIPES = {
-    "mini": ("mini-batches, in the first row from He's weights", BLUE),
-    "full": ("full batches, by W3's recipe cut short", VERMILION),
+    "mini": ("mini-batches; in the first row and for W2.3 from He's weights", BLUE),
+    "full": ("full batches; in the first row by W3's recipe cut short", VERMILION),
 }
 HIDDEN = {name: name for name in ("10", "128", "256")}
 LAYERS = {name: name for name in ("10", "10-10", "128", "128-128")}
