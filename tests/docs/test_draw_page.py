@@ -160,6 +160,20 @@ def test_a_stroke_is_taken_back_by_button_and_by_key(page: "Page") -> None:
     assert not ink_of(page).any()
 
 
+def test_what_has_the_focus_is_seen(page: "Page") -> None:
+    focused, unseen = set(), []
+    page.locator("#draw-sheet").focus()
+    while page.locator(".md-content :focus").count():
+        name, style = page.locator(":focus").evaluate(
+            "element => [element.id || element.name || element.tagName, getComputedStyle(element).outlineStyle]"
+        )
+        focused.add(name)
+        unseen += [name] if style == "none" else []
+        page.keyboard.press("Tab")
+    assert {"draw-label", "draw-rate", "draw-undivided"} <= focused
+    assert unseen == []
+
+
 def test_gradients_of_a_chosen_label_are_shown_with_their_numbers(page: "Page", network: Network) -> None:
     page.get_by_role("radio", name="8", exact=True).check()
     settled(page)
