@@ -16,6 +16,7 @@ from stages.shared import schema
 
 TERMS = ROOT / "paper/index.yaml"
 NOTATION = Path("docs/derivations/notation.md")
+DERIVATIONS = ROOT / "docs/derivations"
 LETTERS = "| Letter | Meaning | "  # the head of the table that names all symbols, and has no mark
 FORMULA = r"\$\$(?s:.*?)\$\$|\$[^$]*\$"
 # Formulas, code, citations, targets of links, attributes, headings, tables and the lines around divisions.
@@ -63,9 +64,10 @@ def symbols() -> list[Symbol]:
     ]
 
 
-def names(pages: str) -> list[str]:
-    """Return the names of the files of pages that are named in words."""
-    return [page.strip().replace(" ", "_") for page in pages.split(",")]
+def names(titles: str) -> list[str]:
+    """Return the names of the files of derivations that are named by their titles."""
+    files = {path.read_text(encoding="utf-8").partition("\n")[0]: path.stem for path in DERIVATIONS.glob("*.md")}
+    return [files[f"# {title.strip()}"] for title in titles.split(",")]
 
 
 class Marks:

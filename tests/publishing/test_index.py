@@ -18,8 +18,8 @@ NOTATION = """
 | Letter | Meaning | Pages |
 | --- | --- | --- |
 | $G$, $g$ | a gradient: of a matrix; of a column | all |
-| $E$ | a map | affine |
-| $\\mathsf{Q}$ | queries | layer normalization, attention |
+| $E$ | a map | The affine layer |
+| $\\mathsf{Q}$ | queries | Layer normalization, Attention |
 
 After.
 """
