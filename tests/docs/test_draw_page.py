@@ -355,6 +355,7 @@ def test_without_javascript_a_still_picture_and_its_explanation_stand_there(brow
     assert page.locator(".draw-live:visible, #draw-problem:visible").count() == 0
     page.goto(address)
     assert page.locator("#draw-small-still svg").is_visible()
+    assert page.locator("noscript p").is_visible()
     context.close()
 
 
