@@ -164,15 +164,19 @@ def literature_table() -> str:
 
 def origin() -> str:
     """Return on which machine and data the rungs were run, and by which revision of the code."""
-    _, found = load()
+    steps, found = load()
     if not found:
         return NOTHING
-    machines, revisions = (
-        words.listed(list(dict.fromkeys(escaped(of) for of in values)))
-        for values in zip(*((row.machine, row.revision) for row in found.values()), strict=True)
+    signs: dict[str, list[str]] = {}  # of the steps of each machine
+    for sign, name, _ in numbered(steps, found):
+        signs.setdefault(escaped(found[name].machine), []).append(sign)
+    usual, *others = sorted(signs, key=lambda machine: -len(signs[machine]))
+    elsewhere = "".join(
+        f"; {words.listed(signs[machine])} on {machine}, with seconds that do not compare" for machine in others
     )
+    revisions = words.listed(list(dict.fromkeys(escaped(row.revision) for row in found.values())))
     data = escaped(words.data((row.dataset for row in found.values()), []))
-    return f"Measured on {machines}, by the code of revision {revisions}. {data}"
+    return f"Measured on {usual}, by the code of revision {revisions}{elsewhere}. {data}"
 
 
 def age() -> str:

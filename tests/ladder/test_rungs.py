@@ -35,6 +35,36 @@ def test_every_rung_learns_from_a_batch(rung: tuple[str, Rung]) -> None:
     assert losses[0] != losses[1]
 
 
+SAID = {
+    "batch_size": "mini-batches",
+    "updates": "epochs",
+    "epochs": "epochs",
+    "initializer": "initializer",
+    "optimizer": "Adam",
+    "learning_rate": "rate",
+    "schedule": "cosine",
+    "label_smoothing": "smoothing",
+    "averaging": "averaged",
+    "dropout": "dropout",
+    "deformation": "deformed",
+}
+
+
+def options(rung: Rung) -> dict[str, Any]:
+    """Return how a rung is trained: the options of its row that change what it learns, and two of its layers."""
+    row = rungs.load_row(rung, FOLDER).model_dump(mode="json")
+    layers = {layer["name"]: layer for layer in row["layers"]}
+    return {option: row[option] if option in row else layers.get(option) for option in SAID}
+
+
+def test_every_option_that_a_rung_changes_is_said(rung: tuple[str, Rung]) -> None:
+    name, of = rung
+    if of.after:
+        before, now = options(rungs.load(FOLDER).rungs[of.after]), options(of)
+        for option in (option for option in now if now[option] != before[option]):
+            assert SAID[option] in of.change, f"{name}: {option}"
+
+
 def test_every_row_is_of_one_rung() -> None:
     of_rungs = [rung.model for rung in rungs.load(FOLDER).rungs.values() if rung.parameters == "params.yaml"]
     assert sorted(of_rungs) == sorted(schema.read(FOLDER / "params.yaml")["models"])
