@@ -22,7 +22,7 @@ from publishing.measurements import Ablation, Ablations, Answer, Benchmarks, Gra
 from publishing.words import PERCENT
 from stages.claims.demonstrations import effects
 from stages.claims.demonstrations.common import Lengths
-from stages.claims.reproductions.runs import NETWORKS, PASSES, PRINTED, experiments
+from stages.claims.reproductions.runs import BATCHES, GRID_EPOCHS, NETWORKS, PASSES, PRINTED, experiments
 from stages.claims.verdicts import FAILS, HOLDS, IN_PART, UNDECIDED
 from stages.nn.optimizers import Adam, Momentum, RMSProp
 from stages.shared.errors import UserError
@@ -133,16 +133,15 @@ def protocol_table() -> str:
     rows = []
     for name, row in load().parameters.models.items():
         options = row.model_dump(mode="json")
-        start, schedule = member(options["initializer"]), member(options["schedule"])
+        start = member(options["initializer"])
         optimizer = member(options["optimizer"], usual(row.optimizer))
         decay = f", {'decoupled ' * row.decoupled_decay}weight decay {row.weight_decay:g}" if row.weight_decay else ""
         means = {"clipped at norm": row.clip_norm, "label smoothing": row.label_smoothing, "averaging": row.averaging}
         others = "".join(f", {what} {value:g}" for what, value in means.items() if value)
-        rate = f"{row.learning_rate:g}" + ("" if schedule == "constant" else f", {schedule}")
         batch = "all" if row.batch_size is None else f"{row.batch_size:,}"
         trained = words.length(row) + (f", early stopping {row.early_stopping}" if row.early_stopping else "")
         optimizer = f"{optimizer}{decay}{others}"
-        cells = [start, optimizer, rate, batch, trained, literal(row.split), str(row.seed)]
+        cells = [start, optimizer, rate(row), batch, trained, literal(row.split), str(row.seed)]
         rows.append([f"`{name}`", *cells])
     header = ["Model", "First weights", "Optimizer", "Rate", "Batch", "Length", "Split", "Seed"]
     caption = (
@@ -150,6 +149,12 @@ def protocol_table() -> str:
         "its listing."
     )
     return captioned("models", caption, header, rows, [23, 17, 17, 14, 6, 11, 9, -5])
+
+
+def rate(row: Model) -> str:
+    """Return the learning rate of a row, and its schedule if it has one."""
+    schedule = member(row.model_dump(mode="json")["schedule"])
+    return f"{row.learning_rate:g}" + ("" if schedule == "constant" else f", {schedule}")
 
 
 def usual(member: Any) -> set[str]:
@@ -176,7 +181,7 @@ def settings_table() -> str:
         cells = [
             member(options["initializer"]),
             member(options["optimizer"], usual(row.optimizer)),
-            f"{row.learning_rate:g}",
+            rate(row),
         ]
         batch = "all" if row.batch_size is None else f"{row.batch_size:,}"
         units = "-".join(str(layer["units"]) for layer in experiment.row["layers"] if layer.get("units")) or "none"
@@ -187,7 +192,7 @@ def settings_table() -> str:
         "compared with 10 units, and W5's scale and rate with others, runs of `w3` and `w5 mini-batches` are cut short."
     )
     header = ["Experiment", "Units", "First weights", "Optimizer", "Rate", "Batch", "Length", "Seeds"]
-    return captioned("settings", caption, header, rows, [18, 9, 27, 16, -7, -6, 12, -5])
+    return captioned("settings", caption, header, rows, [18, 9, 24, 15, 14, -6, 11, -5])
 
 
 def threads() -> str:
@@ -227,7 +232,7 @@ def ladder_table() -> str:
         "least of these, for a committee times its members."
     )
     header = ["", "From", "What changes", "Accuracy", "Interval", "Wrong", "Multiply-adds", "Seeds", "Seconds"]
-    return captioned("ladder", caption, header, rows, [4, 6, 27, -14, -16, -7, -12, -6, -8])
+    return captioned("ladder", caption, header, rows, [4, 5, 33, -13, -15, -7, -11, -6, -8])
 
 
 def ladder_section() -> str:
@@ -244,6 +249,12 @@ def ladder_section() -> str:
     return f"# The ladder {{#sec:ladder}}\n\n{text} {ladder.origin()}\n\n{rungs}"
 
 
+def added_step() -> str:
+    """Return in what a step of the ladder rests on test images; nothing if there is no ladder."""
+    said = "A step of the ladder was added when the test figure of another had been read (@sec:ladder)."
+    return said if ladder_table() else ""
+
+
 def cost() -> str:
     """Return what training costs, of the benchmark's works on the networks of the write-ups, as sentences."""
     benchmarks = load().benchmarks
@@ -255,7 +266,8 @@ def cost() -> str:
             items.append(f"- {plain(work.work)}: {time}, in {ours.peak_megabytes:,} MB")
     machine = benchmarks.machine
     on = f"On {machine['cores']} cores ({plain(str(machine['processor']))})"
-    return f"{on} training takes\n\n" + ";\n".join(items) + "."
+    beside = "the supplement has the times beside those of libraries in common use"
+    return f"{on} training takes the following; {beside}.\n\n" + ";\n".join(items) + "."
 
 
 def headline() -> str:
@@ -312,12 +324,18 @@ def claims_sentences() -> str:
 def reached_again() -> str:
     """Return which of the accuracies that were reached by one run hold, are undecided and fail, in a sentence."""
     taken = {claim.id for claim in measurements.load_write_ups().claims for number in claim.numbers if number.of}
-    by_verdict: dict[str, list[str]] = {HOLDS: [], UNDECIDED: [], FAILS: []}
+    surpassed = "are surpassed by more than their margin"
+    said = {
+        HOLDS: "are reached again, within their margin",
+        surpassed: surpassed,
+        UNDECIDED: "cannot be decided",
+        FAILS: "are not reached",
+    }
+    found: dict[str, list[str]] = {outcome: [] for outcome in said}
     for name, of in quantities(are_claimed=True):
         if of.region and of.region[1] is None and name not in taken:
-            by_verdict[str(of.verdict)].append(name)
-    said = {HOLDS: "are reached again, within their margin", UNDECIDED: "cannot be decided", FAILS: "are not reached"}
-    clauses = [f"those of {words.listed(ids)} {said[verdict]}" for verdict, ids in by_verdict.items() if ids]
+            found[surpassed if of.better else str(of.verdict)].append(name)
+    clauses = [f"those of {words.listed(ids)} {said[outcome]}" for outcome, ids in found.items() if ids]
     return f"Of the accuracies that were reached by one run {words.listed(clauses)}."
 
 
@@ -388,13 +406,24 @@ def at_least() -> str:
     )
 
 
+def what_is_compared() -> str:
+    """Return what the table of comparisons means by recipes, batches and rates."""
+    return (
+        "The table has a letter for each recipe; what has none has the first weights and the rate of its own write-up, "
+        f"but for what W5.3 changes, which is measured after {GRID_EPOCHS} epochs of mini-batches of "
+        f"{BATCHES['batch_size']}. Batches are compared after as many passes over the images, for W5.2 also with ten "
+        "times as many of full batches, and not after as many updates or seconds. Each optimizer has one rate for each "
+        "recipe: what differs is optimizer and rate together. The supplement has the rates."
+    )
+
+
 def seeds_and_constants() -> str:
     """Return how many seeds there are, and the constants of the optimizers that are compared."""
     seeds = load().parameters.reproduce.seeds
     return (
-        f"There are {seeds.many} seeds for the networks of W1 to W4, {seeds.usual} for other experiments, and "
-        f"{seeds.costly} where a run is costly. Momentum has $\\mu = {Momentum().momentum:g}$, RMSProp "
-        f"$\\rho = {RMSProp().decay:g}$, Adam $\\beta_1 = {Adam().beta1:g}$ and $\\beta_2 = {Adam().beta2:g}$."
+        f"The networks of W1 to W4 as printed have {seeds.many} seeds, the errors {Lengths().seeds}, other experiments "
+        f"{seeds.usual}, and {seeds.costly} where a run is costly. Momentum has $\\mu = {Momentum().momentum:g}$, "
+        f"RMSProp $\\rho = {RMSProp().decay:g}$, Adam $\\beta_1 = {Adam().beta1:g}$ and $\\beta_2 = {Adam().beta2:g}$."
     )
 
 
@@ -417,7 +446,11 @@ def accuracy_of_w5() -> str:
     return (
         f"With one full-batch update in an epoch, as its program has it, W5's network recognizes {full} of the test "
         f"images, where {claimed} is claimed (W5.1)"
-        + "".join(f"; with the mini-batches of its text it is {of} after {PASSES} epochs" for of in mini)
+        + "".join(
+            f"; with mini-batches, which its text describes, of {BATCHES['batch_size']} images here, it is {of} after "
+            f"{PASSES} epochs"
+            for of in mini
+        )
     )
 
 
@@ -443,7 +476,7 @@ def numbers_table() -> str:
     }
     for name, of in quantities(are_claimed=True):
         finer = 0.0005 if of.unit == "share" else of.rounding / 10
-        mean, sd = (_rounded(x, of.unit, finer) for x in (of.mean, of.sd))
+        mean, sd = _rounded(of.mean, of.unit, finer).split(words.NO_BREAK)[0], _rounded(of.sd, of.unit, finer)
         claimed = _rounded(of.claimed or 0, of.unit, of.rounding)
         if of.region and of.claimed is not None and of.region[0] is not None:
             margin = of.claimed - of.region[0]
@@ -456,7 +489,10 @@ def numbers_table() -> str:
         "Numbers that the write-ups claim, each with its margin in brackets, of an accuracy in points, and what was "
         f"measured: mean and standard deviation over the seeds, the 95{PERCENT} interval of the mean, p alone and "
         "corrected, and the verdict. "
-        f"{' '.join(f'* {name} states no number here; that of {of} is used.' for name, of in taken.items())}"
+        + " ".join(
+            f"* {name} states no number here; that of {of} is used, with $n$ the images of {name}."
+            for name, of in taken.items()
+        )
     )
     header = ["Claim", "Quantity", "Claimed", "Measured", "Interval", "Seeds", "p", "Holm", "Verdict"]
     return captioned("numbers", caption, header, rows, [7, 18, -11, 14, 15, -6, -8, -8, 16])
@@ -641,8 +677,8 @@ def effects_sentences() -> str:
     )
     undecided = f"; {words.listed(open_yet)} cannot be decided" if open_yet else ""
     return (
-        f"{changed} the result there{undecided} (@tbl:effects). Each was put alone into the right program of its "
-        f"write-up: W3's for {effects.W3.updates} full-batch updates (E1, E3 and E4), W4's for the "
+        f"{changed} the result of its program{undecided} (@tbl:effects). Each was put alone into the right program of "
+        f"its write-up: W3's for {effects.W3.updates} full-batch updates (E1, E3 and E4), W4's for the "
         f"{effects.W4.updates} before its rate is lowered (E5 and E6). With the error and without, it began from the "
         f"same {lengths.seeds} starts and saw the same {lengths.columns_of_seeds:,} training images, on which the "
         "accuracies are compared. An error does not change the result if the interval of the mean difference, "
@@ -752,7 +788,9 @@ def performance_tables() -> str:
     ]
     caption = (
         "Time from starting Python to an accuracy on training images that are kept out of training: the median of "
-        f"{starts[0].starts} starts, with the smallest and the largest. The plain loop trains on full batches here too."
+        f"{starts[0].starts} starts, with the smallest and the largest. A start that "
+        "takes more than two minutes, the limit of `make bench`, is given up. The plain loop trains on full batches "
+        "here too."
     )
     header = ["Work", "Contestant", "Accuracy", "Time"]
     return f"{times}\n{captioned('cold', caption, header, cells, [36, 20, -12, -32])}"
