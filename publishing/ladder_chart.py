@@ -60,11 +60,11 @@ def draw(figure: SubFigure, drawn: Drawn, published: list[Published]) -> None:
             f"{of.error:g}%  {of.who}",
             (0.005, of.error),
             xycoords=axes.get_yaxis_transform(),
-            xytext=(0, 1.5 if has_room else -2),
+            xytext=(0, 1 if has_room else -2),
             textcoords="offset points",
             va="bottom" if has_room else "top",
             color=GRAY,
-            fontsize=8,
+            fontsize=7.5,
         )
         above = of.error
     axes.set(xscale="log", yscale="log", xlabel="seconds of training", ylabel="test error")

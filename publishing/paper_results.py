@@ -192,7 +192,7 @@ def settings_table() -> str:
         "compared with 10 units, and W5's scale and rate with others, runs of `w3` and `w5 mini-batches` are cut short."
     )
     header = ["Experiment", "Units", "First weights", "Optimizer", "Rate", "Batch", "Length", "Seeds"]
-    return captioned("settings", caption, header, rows, [18, 9, 24, 15, 14, -6, 11, -5])
+    return captioned("settings", caption, header, rows, [16, 8, 27, 16, 11, -6, 12, -5])
 
 
 def threads() -> str:
@@ -461,6 +461,11 @@ def _rounded(value: float, unit: str, rounding: float) -> str:
     return f"{scale * value:.{decimals}f}{sign}"
 
 
+def _number(value: float, unit: str, rounding: float) -> str:
+    """Return what `_rounded` does, without the unit."""
+    return _rounded(value, unit, rounding).split()[0]
+
+
 def quantities(are_claimed: bool) -> list[tuple[str, Quantity]]:
     """Return what has a verdict, each with the claim that it belongs to: numbers that are claimed, or differences."""
     claims = load().reproductions.claims
@@ -476,7 +481,7 @@ def numbers_table() -> str:
     }
     for name, of in quantities(are_claimed=True):
         finer = 0.0005 if of.unit == "share" else of.rounding / 10
-        mean, sd = _rounded(of.mean, of.unit, finer).split(words.NO_BREAK)[0], _rounded(of.sd, of.unit, finer)
+        mean, sd = _number(of.mean, of.unit, finer), _rounded(of.sd, of.unit, finer)
         claimed = _rounded(of.claimed or 0, of.unit, of.rounding)
         if of.region and of.claimed is not None and of.region[0] is not None:
             margin = of.claimed - of.region[0]
@@ -500,7 +505,8 @@ def numbers_table() -> str:
 
 def _interval(of: Quantity, finer: float) -> str:
     """Return the interval of a mean, rounded; in words where there is none."""
-    return words.ALIKE if of.alike else " to ".join(_rounded(end, of.unit, finer) for end in of.interval)
+    low, high = of.interval
+    return words.ALIKE if of.alike else f"{_number(low, of.unit, finer)} to {_rounded(high, of.unit, finer)}"
 
 
 def _limit(of: Quantity) -> str:
@@ -547,7 +553,7 @@ def runs_table() -> str:
             rows.append([claim.id, plain(of.quantity), str(of.seeds), mean, sd, _interval(of, finer)])
     caption = "Every quantity that was measured for a claim: seeds, mean, standard deviation, and its interval."
     header = ["Claim", "Quantity", "Seeds", "Mean", "Deviation", "Interval"]
-    return captioned("runs", caption, header, rows, [8, 42, -6, -12, -11, -21])
+    return captioned("runs", caption, header, rows, [6, 50, -6, -10, -10, -18])
 
 
 def verdicts_table() -> str:
