@@ -112,15 +112,13 @@ def test_a_letter_has_the_one_meaning_that_the_notation_page_gives_it(page: Path
     first, others = shapes.split("**One letter, one meaning.**")
     known = _letters("".join(line.split(" | ")[0] for line in first.splitlines() if line.startswith("| $")))
     known |= {"m"}
-    rows = re.findall(r"^\| (\$.+?) \| .+ \| ([\w ,]+) \|$", others, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (\$.+?) \| .+ \| ([^|]+) \|$", others, flags=re.MULTILINE)
     meanings = [(_letters(letters), where.split(", ")) for letters, where in rows]
+    titles = {each.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# "): each for each in PAGES}
     for _, where in meanings:
-        assert {"all"} == set(where) or {name.replace(" ", "_") for name in where} <= {
-            each.stem.replace("-", "_") for each in PAGES
-        }
-    name = page.stem.replace("_", " ").replace("-", " ")
+        assert {"all"} == set(where) or set(where) <= titles.keys()
     for letters, where in meanings:
-        if "all" in where or name in where:
+        if "all" in where or page in map(titles.get, where):
             known |= letters
     everywhere = [letter for letters, _ in meanings for letter in letters]
     assert len(everywhere) == len(set(everywhere))

@@ -101,7 +101,7 @@ def test_the_origin_says_which_steps_were_measured_on_another_machine(measured: 
     results = json.loads(Results.PATH.read_text())
     results["rungs"]["committee"]["machine"] = "Another CPU"
     Results.PATH.write_text(json.dumps(results))
-    (sign,) = (sign for sign, name, _ in ladder.numbered(rungs.load(ladder.FOLDER)) if name == "committee")
+    (sign,) = (sign for sign, name, _ in ladder.numbered(*ladder.load()) if name == "committee")
     assert ladder.origin().startswith("Measured on A CPU, 2 cores, by")
     assert f"; {sign} on Another CPU, with seconds that do not compare." in ladder.origin()
 
@@ -136,7 +136,7 @@ def test_the_chart_has_each_rung_at_its_seconds_and_error_joined_to_the_one_befo
     assert [text.get_text() for text in beside.texts][:3] == [row_of("he-adam-cosine")[0], "2.00%", ANY_CHANGE]
 
 
-ANY_CHANGE = "He's initializer, Adam, cosine\nschedule"
+ANY_CHANGE = "He's initializer, Adam with its\nrate, cosine schedule"
 
 
 def test_the_digits_still_wrong_are_told_with_what_they_are_taken_for(measured: Path) -> None:
