@@ -241,8 +241,8 @@ def ladder_section() -> str:
     if not rungs:
         return ""
     text = (
-        "How far does the same code lead from the network of the write-ups? @tbl:ladder lists the steps that were "
-        "run, each a change or a few of the one that it names. Each change of a network is derived in the lecture "
+        "How far does the same code lead from the network of the write-ups? @tbl:ladder lists the steps, "
+        "each a change or a few of the one that it names. Each change of a network is derived in the lecture "
         "notes. What was chosen was chosen on a sixth of the training images, and the test figure of each step was "
         "read once. Twice the epochs is a step that was added when the test figure of the one before it had been read."
     )
@@ -377,7 +377,7 @@ def seeds_of_intervals() -> str:
         "deviations below its mean. With so many seeds that matters little. Intervals by the bootstrap "
         f"[@efron1987], which assumes no distribution, have ends that are at most {100 * moved:.2f} points away, "
         f"and {_otherwise(list(dict.fromkeys(crossing)))}. Where there are five seeds or three, the assumption cannot "
-        "be tested; networks that are costly to train have the fewest."
+        "be tested."
     )
 
 
@@ -422,8 +422,9 @@ def seeds_and_constants() -> str:
     seeds = load().parameters.reproduce.seeds
     return (
         f"The networks of W1 to W4 as printed have {seeds.many} seeds, the errors {Lengths().seeds}, other experiments "
-        f"{seeds.usual}, and {seeds.costly} where a run is costly. Momentum has $\\mu = {Momentum().momentum:g}$, "
-        f"RMSProp $\\rho = {RMSProp().decay:g}$, Adam $\\beta_1 = {Adam().beta1:g}$ and $\\beta_2 = {Adam().beta2:g}$."
+        f"{seeds.usual}, but those of 128 units by W3's recipe and of W5.3 {seeds.costly}. "
+        f"Momentum has $\\mu = {Momentum().momentum:g}$, RMSProp $\\rho = {RMSProp().decay:g}$, "
+        f"Adam $\\beta_1 = {Adam().beta1:g}$ and $\\beta_2 = {Adam().beta2:g}$."
     )
 
 
@@ -442,7 +443,8 @@ def accuracy_of_w5() -> str:
     claims = {claim.id: claim.measured for claim in load().reproductions.claims}
     printed = claims["W5.1"][0]
     minis = [printed.mean + of.mean for of in claims["W5.2"] if " against " in of.quantity]  # with the same seeds
-    claimed, full, *mini = (_rounded(x, "share", 0.0005) for x in (printed.claimed or 0, printed.mean, *minis))
+    claimed = _rounded(printed.claimed or 0, "share", printed.rounding)
+    full, *mini = (_rounded(x, "share", 0.0005) for x in (printed.mean, *minis))
     return (
         f"With one full-batch update in an epoch, as its program has it, W5's network recognizes {full} of the test "
         f"images, where {claimed} is claimed (W5.1)"
@@ -551,7 +553,10 @@ def runs_table() -> str:
             finer = 0.0005 if of.unit else 0.00005
             mean, sd = (_rounded(x, of.unit, finer) for x in (of.mean, of.sd))
             rows.append([claim.id, plain(of.quantity), str(of.seeds), mean, sd, _interval(of, finer)])
-    caption = "Every quantity that was measured for a claim: seeds, mean, standard deviation, and its interval."
+    caption = (
+        "What was measured with several seeds for verdicts, and accuracies beside it: seeds, mean, standard deviation, "
+        "and the interval of the mean."
+    )
     header = ["Claim", "Quantity", "Seeds", "Mean", "Deviation", "Interval"]
     return captioned("runs", caption, header, rows, [6, 50, -6, -10, -10, -18])
 
