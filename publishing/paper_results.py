@@ -241,10 +241,11 @@ def ladder_section() -> str:
     if not rungs:
         return ""
     text = (
-        "How far does the same code lead from the network of the write-ups? @tbl:ladder lists the steps, "
-        "each a change or a few of the one that it names. Each change of a network is derived in the lecture "
-        "notes. What was chosen was chosen on a sixth of the training images, and the test figure of each step was "
-        "read once. Twice the epochs is a step that was added when the test figure of the one before it had been read."
+        "How far does the same code lead from the network of the write-ups? @tbl:ladder lists the steps, each a "
+        "change or a few of the one that it names. Each change of a network is derived in the lecture notes; the page "
+        "on the ladder has what some reach without each of their changes. What was chosen was chosen on a sixth of "
+        "the training images, and the test figure of each step was read once. Twice the epochs is a step that was "
+        "added when the test figure of the one before it had been read."
     )
     return f"# The ladder {{#sec:ladder}}\n\n{text} {ladder.origin()}\n\n{rungs}"
 
