@@ -14,6 +14,7 @@ import pytest
 from publishing import ladder, readme
 from publishing.blocks import ROOT
 from publishing.markup import escaped
+from publishing.measurements import PAPERS
 from stages.shared.errors import UserError
 from tests.lock import write_lock
 from tests.networks import layer_rows
@@ -87,6 +88,11 @@ def test_what_the_readme_of_the_project_links_to_is_there() -> None:
     local = [link for link in links if not link.startswith("https://")]
     assert len(local) > 8
     assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_the_readme_of_the_project_names_the_papers_that_are_made() -> None:
+    named = re.findall(r"`(paper/[^`]+\.pdf)`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert sorted(named) == sorted(path.as_posix() for path in PAPERS)
 
 
 def test_everything_else_stays(run_project: Path) -> None:
