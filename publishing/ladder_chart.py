@@ -41,7 +41,7 @@ def chart() -> str:
 
 
 def draw(figure: SubFigure, drawn: Drawn, published: list[Published]) -> None:
-    """Draw the rungs, each joined to what it is one change from, and dashed lines for what others have reached."""
+    """Draw the rungs, each joined to the one that it changes, and dashed lines for what others have reached."""
     axes, beside = figure.subplots(1, 2, width_ratios=(2.3, 1))
     for sign, step, row in drawn.values():
         color = COLORS[step.part]
