@@ -25,7 +25,7 @@ READY = """async () => {
 WIDER_THAN_THE_PAGE = """() => {
     const scrolls = element => element && element !== document.body &&
         (["auto", "scroll"].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
-    return [...document.querySelectorAll(".md-content *:not(.katex *, pre *)")]
+    return [...document.querySelectorAll(".md-content *:not(.katex *, pre > code *)")]
         .filter(element => element.getBoundingClientRect().right > innerWidth + 1 && !scrolls(element))
         .map(element => element.outerHTML.slice(0, 120));
 }"""
