@@ -423,7 +423,7 @@ def seeds_and_constants() -> str:
     seeds = load().parameters.reproduce.seeds
     return (
         f"The networks of W1 to W4 as printed have {seeds.many} seeds, the errors {Lengths().seeds}, other experiments "
-        f"{seeds.usual}, but those of 128 units by W3's recipe and of W5.3 {seeds.costly}. "
+        f"{seeds.usual}, but {seeds.costly} those of 128 units by W3's recipe and of W5.3. "
         f"Momentum has $\\mu = {Momentum().momentum:g}$, RMSProp $\\rho = {RMSProp().decay:g}$, "
         f"Adam $\\beta_1 = {Adam().beta1:g}$ and $\\beta_2 = {Adam().beta2:g}$."
     )
