@@ -6,6 +6,7 @@ docs/derivations/notation.md names.
 """
 
 import re
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, RootModel
@@ -66,8 +67,13 @@ def symbols() -> list[Symbol]:
 
 def names(titles: str) -> list[str]:
     """Return the names of the files of derivations that are named by their titles."""
-    files = {path.read_text(encoding="utf-8").partition("\n")[0]: path.stem for path in DERIVATIONS.glob("*.md")}
-    return [files[f"# {title.strip()}"] for title in titles.split(",")]
+    return [_by_title()[title.strip()] for title in titles.split(",")]
+
+
+@cache
+def _by_title() -> dict[str, str]:
+    headings = {path.stem: path.read_text(encoding="utf-8").partition("\n")[0] for path in DERIVATIONS.glob("*.md")}
+    return {heading.removeprefix("# "): name for name, heading in headings.items()}
 
 
 class Marks:
