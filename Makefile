@@ -82,10 +82,11 @@ lock: .venv/.dev ## lock the requirements anew, to the newest as of the date in 
 		"git init && git add --all && git commit --message archive" >&2; exit 1
 
 # While pip works there is no .venv/.made: what an interrupted installation leaves behind is thrown away.
+# Python compiles what it imports; to compile all that is installed takes as long as to install it.
 define install
 	@echo "Installing $< into .venv"
 	@mv .venv/.made .venv/.unfinished
-	@.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check $(1) --requirement $<
+	@.venv/bin/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check $(1) --requirement $<
 	@mv .venv/.unfinished .venv/.made
 	@touch $@
 endef

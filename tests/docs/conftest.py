@@ -60,7 +60,9 @@ def mkdocs() -> None:
 
 @pytest.fixture(scope="session")
 def site(mkdocs: None, npm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the site, built strictly, once for all processes of a run."""
+    """Return the folder of the site: the one in SITE, or it is built strictly, once for all processes of a run."""
+    if built := os.environ.get("SITE"):
+        return Path(built).resolve(strict=True)
     temporary = tmp_path_factory.getbasetemp()
     folder = (temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary) / "site"
     with FileLock(f"{folder}.lock"):
