@@ -1,6 +1,6 @@
 """The ladder in tables and words, for site, README and paper: its rungs, what they reach, and what others have."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -163,20 +163,25 @@ def literature_table() -> str:
 
 
 def origin() -> str:
-    """Return on which machine and data the rungs were run, and by which revision of the code."""
+    """Return on which machine and data the numbered rungs were run, and by which revision of the code."""
     steps, found = load()
     if not found:
         return NOTHING
-    signs: dict[str, list[str]] = {}  # of the steps of each machine
+    on: dict[str, dict[str, Row]] = {}  # of each machine its steps, by their signs
     for sign, name, _ in numbered(steps, found):
-        signs.setdefault(escaped(found[name].machine), []).append(sign)
-    usual, *others = sorted(signs, key=lambda machine: -len(signs[machine]))
+        on.setdefault(escaped(found[name].machine), {})[sign] = found[name]
+    usual, *others = sorted(on, key=lambda machine: -len(on[machine]))
     elsewhere = "".join(
-        f"; {words.listed(signs[machine])} on {machine}, with seconds that do not compare" for machine in others
+        f"; {words.listed(list(on[machine]))} on {machine}, by {_revisions(on[machine].values())}, "
+        "with seconds that do not compare"
+        for machine in others
     )
-    revisions = words.listed(list(dict.fromkeys(escaped(row.revision) for row in found.values())))
     data = escaped(words.data((row.dataset for row in found.values()), []))
-    return f"Measured on {usual}, by the code of revision {revisions}{elsewhere}. {data}"
+    return f"Measured on {usual}, by the code of revision {_revisions(on[usual].values())}{elsewhere}. {data}"
+
+
+def _revisions(rows: Iterable[Row]) -> str:
+    return words.listed(list(dict.fromkeys(escaped(row.revision) for row in rows)))
 
 
 def age() -> str:

@@ -7,7 +7,7 @@ import functools
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -227,9 +227,9 @@ def ladder_table() -> str:
     images = words.listed([f"{count:,}" for count in sorted({row.images["test"] for row in found.values()})])
     caption = (
         "The ladder: what each step changes, and from which one; accuracy on the test images in percent, mean and "
-        f"standard deviation over the seeds, with Wilson's 95{PERCENT} interval for {images} images; images not "
-        "recognized; multiply-adds of the products for an image; seeds; and seconds of training with one seed, the "
-        "least of these, for a committee times its members."
+        f"standard deviation over the seeds, with Wilson's 95{PERCENT} interval for {images} images, of which the mean "
+        "is taken as a whole number; images not recognized; multiply-adds of the products for an image; seeds; and "
+        "seconds of training with one seed, the least of these, for a committee times its members."
     )
     header = ["", "From", "What changes", "Accuracy", "Interval", "Wrong", "Multiply-adds", "Seeds", "Seconds"]
     return captioned("ladder", caption, header, rows, [4, 6, 33, -13, -15, -7, -11, -6, -8])
@@ -242,10 +242,10 @@ def ladder_section() -> str:
         return ""
     text = (
         "How far does the same code lead from the network of the write-ups? @tbl:ladder lists the steps, each a "
-        "change or a few of the one that it names. Each change of a network is derived in the lecture notes; the page "
-        "on the ladder has what some reach without each of their changes. What was chosen was chosen on a sixth of "
-        "the training images, and the test figure of each step was read once. Twice the epochs is a step that was "
-        "added when the test figure of the one before it had been read."
+        "change or a few of the one that it names, all trained on the 60,000 training images. Each change of a network "
+        "is derived in the lecture notes; the page on the ladder has what some reach without each of their changes. "
+        "What was chosen was chosen on a sixth of the training images, and the test figure of each step was read once. "
+        "Twice the epochs is a step that was added when the test figure of the one before it had been read."
     )
     return f"# The ladder {{#sec:ladder}}\n\n{text} {ladder.origin()}\n\n{rungs}"
 
@@ -312,13 +312,16 @@ def claims_sentences() -> str:
     failing = [claim.id for claim in in_part if any(part.verdict == FAILS for part in claim.parts)]
     tested = [of for claim in claims for of in claim.measured if of.p is not None]
     opened = [of for of in tested if of.alone != of.verdict]
+    tested_in_part = [claim for claim in in_part if any(of.p is not None for of in claim.measured)]
+    shown = [claim.id for claim in tested_in_part if all(of.verdict != HOLDS for of in claim.measured)]
+    without = f" What holds of {words.listed(shown)} is arithmetic." if shown else ""
     have = f"{named(failing, 'has', 'have')} a part that fails; " if failing else ""
     return (
         f"Of the {len(in_part)} that hold in part {have}of the others, parts are undecided. The claims rest on "
         f"{len(tested)} tests; {len(opened)} of these are decided alone, and open after the correction. W2.4 includes "
         "W3.8 and W3.10. W1 to W3 describe one network: W2.1, W2.2, W3.1 and W3.2 are read from the same runs, after "
-        "as many updates as each prints, and W1 adds none. By what was written beforehand "
-        "W3.7 could only be undecided, and W4.1 hold in part at best."
+        "as many updates as each prints, and W1 adds none. By its criteria W3.7 can only be "
+        f"undecided, and W4.1 hold in part at best.{without}"
     )
 
 
@@ -372,21 +375,27 @@ def seeds_of_intervals() -> str:
         if of.unit
         for ours, theirs in zip(of.interval, of.bootstrap or (), strict=True)
     )
-    crossing = [name for name, of in many if _sides(of.interval, of) != _sides(of.bootstrap or (), of)]
+    crossing = {name: of for name, of in many if _sides(of.interval, of) != _sides(of.bootstrap or (), of)}
     return (
         f"{text} Not all runs are: some of W1 to W4 are skewed, with one as far as {lowest:.1f} standard "
         "deviations below its mean. With so many seeds that matters little. Intervals by the bootstrap "
         f"[@efron1987], which assumes no distribution, have ends that are at most {100 * moved:.2f} points away, "
-        f"and {_otherwise(list(dict.fromkeys(crossing)))}. Where there are five seeds or three, the assumption cannot "
-        "be tested."
+        f"and {_otherwise(crossing)}. Where there are five seeds or three, the assumption cannot be tested."
     )
 
 
-def _otherwise(names: Sequence[str]) -> str:
-    """Return which claims have two intervals that do not lie alike to the limits."""
-    if len(names) > 1:
-        return f"only those of {words.listed(names)} lie otherwise to their limits"
-    return f"{f'only that of {names[0]}' if names else 'none'} lies otherwise to its limits"
+def _otherwise(crossing: Mapping[str, Quantity]) -> str:
+    """Return which claims have two intervals that do not lie alike to the limits, and whether a verdict is of one."""
+    names = list(crossing)
+    if not names:
+        return "none lies otherwise to its limits"
+    lie = (
+        f"that of {names[0]} lies otherwise to its"
+        if len(names) == 1
+        else f"those of {words.listed(names)} lie otherwise to their"
+    )
+    undecided = all(of.verdict == UNDECIDED for of in crossing.values())
+    return f"only {lie} limits" + "; after the correction it is open with either" * (undecided and len(names) == 1)
 
 
 def _sides(ends: Sequence[float], of: Quantity) -> list[bool]:
@@ -402,7 +411,7 @@ def at_least() -> str:
     more = list(dict.fromkeys(name for name, of in open_above if of.better))
     other = f"; {named(more, 'holds', 'hold')} by that alone, with more than the margin" if more else ""
     return (
-        f"So read, as reached and not as about so much, are the figures of {words.listed(names)}, whether or not they "
+        f"As reached, and not as about so much, are read the figures of {words.listed(names)}, whether or not they "
         f"were reached here{other}."
     )
 
@@ -414,7 +423,8 @@ def what_is_compared() -> str:
         f"but for what W5.3 changes, which is measured after {GRID_EPOCHS} epochs of mini-batches of "
         f"{BATCHES['batch_size']}. Batches are compared after as many passes over the images, for W5.2 also with ten "
         "times as many of full batches, and not after as many updates or seconds. Each optimizer has one rate for each "
-        "recipe: what differs is optimizer and rate together. The supplement has the rates."
+        "recipe: what differs is optimizer and rate together, but for momentum in full batches, which has the rate of "
+        "descent. The supplement has the rates."
     )
 
 
@@ -423,8 +433,8 @@ def seeds_and_constants() -> str:
     seeds = load().parameters.reproduce.seeds
     return (
         f"The networks of W1 to W4 as printed have {seeds.many} seeds, the errors {Lengths().seeds}, other experiments "
-        f"{seeds.usual}, but {seeds.costly} those of 128 units by W3's recipe and of W5.3. "
-        f"Momentum has $\\mu = {Momentum().momentum:g}$, RMSProp $\\rho = {RMSProp().decay:g}$, "
+        f"{seeds.usual}, but {seeds.costly} those of 128 units by W3's recipe, and of W5.3 where it departs from W5's "
+        f"own. Momentum has $\\mu = {Momentum().momentum:g}$, RMSProp $\\rho = {RMSProp().decay:g}$, "
         f"Adam $\\beta_1 = {Adam().beta1:g}$ and $\\beta_2 = {Adam().beta2:g}$."
     )
 
@@ -535,8 +545,8 @@ def comparisons_table() -> str:
     if not rows:
         return ""
     caption = (
-        "What claims compare, and where a claim has the mean (the limit): gains in accuracy by what the row names, on "
-        "images that were not trained on, and falls of the training accuracy in percentage points, "
+        "What claims compare or set a limit to, and where a claim has the mean (the limit): gains in accuracy by what "
+        "the row names, on images that were not trained on, and falls of the training accuracy in percentage points, "
         f"accuracies in percent; the mean, its 95{PERCENT} confidence interval over the seeds, p alone and corrected, "
         "and the verdict on this part of the claim."
     )
@@ -696,8 +706,9 @@ def effects_sentences() -> str:
         "accuracies are compared. An error does not change the result if the interval of the mean difference, "
         f"corrected where several vary, lies within {100 * effects.SAME:g} point. That was open for E1 alone: pixels "
         "are at most 1, and a full batch has every digit, so that E3 to E6 compute there what is right. For the same "
-        "reason a gradient check on such data finds E1, and none of these. Large numbers find E3, E5 and E6, and a "
-        "batch that lacks the last class finds E4; the supplement has what each does then. E2 has no part in an update."
+        "reason a gradient check on such data finds E1, and can find none of these. Large numbers find E3, E5 and E6, "
+        "and a batch that lacks the last class finds E4; the supplement has what each does then. E2 has no part in an "
+        "update."
     )
 
 

@@ -10,8 +10,9 @@ COLUMNS = 3
 SMALL = 7  # points, of all letters but titles
 STYLES = {"right": (BLUE, "-"), "other": ("#009e73", "-"), "wrong": (VERMILION, "--")}
 KEY = f"""Blue: done right.
-Red: with the error, or against the warning.
-Green: a variant.
+Orange: with the error, or against the warning.
+Green: a variant; in W3.3 to W3.5 against the warning
+too, in E13 the line that is expected.
 Cross: NaN or an error ends the run.
 A line that ends early: for its last {PATIENCE}
 points every image gets the same class."""

@@ -41,7 +41,7 @@ def spread_of_gradients(setup: Setup) -> Demonstration:
                 Curve("1/√size", "other", sizes, [deviations[0] * np.sqrt(sizes[0] / size) for size in sizes]),
             ],
             "images in the batch",
-            "deviation of the gradient",
+            "deviation",
             logarithmic=True,
         ),
     )

@@ -25,7 +25,7 @@ def loss_that_is_zero(setup: Setup) -> Demonstration:
         max(plotted.values()) < 1e-6 < losses["trained"] < min(losses["untrained"], losses["trained, labels shuffled"]),
         {f"plotted loss, {name}": below(value) for name, value in plotted.items()},
         {f"cross-entropy, {name}": value for name, value in losses.items()},
-        f"For any network and any labels the plotted loss is {below(max(plotted.values()))}; the cross-entropy is "
+        f"In all {len(plotted)} cases the plotted loss is {below(max(plotted.values()))}; the cross-entropy is "
         + ", ".join(f"{value:.2f} ({name})" for name, value in losses.items())
         + ".",
         Panel(

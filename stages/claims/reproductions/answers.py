@@ -306,7 +306,7 @@ def dip(claim: Row, evidence: Evidence) -> Answer:
     return Answer(
         f"{sentence(at_update)} The largest fall up to update {lowered}, by {spread(before.values, 'points')}, has its "
         f"bottom {where}, where the accuracy is {spread(bottoms)}. With the lower rate it falls by at most "
-        f"{100 * max(later):.1f} points, and ends at {spread(ends)}.",
+        f"{100 * max(later):.2f} points, and ends at {spread(ends)}.",
         [at_update, before, afterwards],
     )
 

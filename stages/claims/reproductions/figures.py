@@ -107,7 +107,7 @@ def draw_comparisons(figure: SubFigure, evidence: Evidence, dip: Row) -> None:
         draw_curves(axes, evidence, {network: BATCHES["w3"], f"{network} mini-batches": BATCHES["w3 mini-batches"]})
         axes.set_title(title)
     draw_dots(panels[2, 0], evidence, {f"scale {scale:g}": short(scale) for scale in SCALES}, BLUE)
-    panels[2, 0].set(title="W5.3  scale of the initial weights", xlabel="standard deviation")
+    panels[2, 0].set(title="W5.3  scale of the weights", xlabel="standard deviation")
     draw_dots(panels[2, 1], evidence, {f"rate {rate:g}": short(rate) for rate in RATES}, BLUE)
     panels[2, 1].set(title="W5.3  rate", xlabel="learning rate")
     draw_dip(panels[2, 2], evidence, dip)
