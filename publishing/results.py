@@ -355,7 +355,7 @@ def _page_title(page: Path) -> str:
 
 
 def _folded(row: Claim | Error, said: str, parts: Sequence[str]) -> str:
-    """Return a claim or an error that a click unfolds; a link to it does so too."""
-    head = f'<details class="abstract" id="{_anchor(row)}" markdown="1">'
+    """Return a claim or an error that a click unfolds; a link to what is within does so too, without scripts as well."""
     summary = f'<summary markdown="span">**{row.id}**, {said}: {escaped(row.text)}</summary>'
-    return "\n\n".join([f"{head}\n{summary}", *parts, "</details>"])
+    head = f'<details class="abstract" markdown="1">\n{summary}\n<div class="anchor" id="{_anchor(row)}"></div>'
+    return "\n\n".join([head, *parts, "</details>"])

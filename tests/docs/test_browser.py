@@ -198,12 +198,12 @@ def test_a_long_equation_scrolls_in_its_own_box(browser: "Browser", address: str
 def test_the_keyboard_reaches_a_table_that_scrolls(browser: "Browser", address: str) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(f"{address}write-ups/")
-    table = page.locator("details#w2-1 .md-typeset__scrollwrap")
-    page.locator("details#w2-1 > summary").click()
+    table = page.locator("details:has(#w2-1) .md-typeset__scrollwrap")
+    page.locator("details:has(#w2-1) > summary").click()
     table.wait_for()
     assert table.get_attribute("tabindex") is None
     page.set_viewport_size({"width": 390, "height": 800})
-    page.wait_for_selector("details#w2-1 .md-typeset__scrollwrap[tabindex='0']")
+    page.wait_for_selector("details:has(#w2-1) .md-typeset__scrollwrap[tabindex='0']")
     table.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("document.activeElement.scrollLeft > 0")
@@ -308,14 +308,19 @@ def test_the_four_ways_in_are_tabs_and_on_a_phone_a_menu(browser: "Browser", add
     page.close()
 
 
-def test_a_link_to_a_claim_opens_it(browser: "Browser", address: str) -> None:
-    page = browser.new_page()
+@pytest.mark.parametrize("has_scripts", [True, False], ids=["scripts", "no scripts"])
+def test_a_link_to_a_claim_opens_it(browser: "Browser", address: str, has_scripts: bool) -> None:
+    context = browser.new_context(java_script_enabled=has_scripts)
+    page = context.new_page()
     page.goto(f"{address}write-ups/")
-    fold = page.locator("details#w3-3")
+    fold = page.locator("details", has=page.locator("#w3-3"))
     assert fold.get_attribute("open") is None
     page.locator('a[href="#w3-3"]').first.click()
-    page.wait_for_function("document.getElementById('w3-3').open")
-    page.close()
+    page.wait_for_selector("details[open] #w3-3", state="attached")
+    box = fold.locator("summary").bounding_box()
+    assert box
+    assert 0 < box["y"] < 400  # what it claims is in sight
+    context.close()
 
 
 def test_the_search_finds_the_jacobian_of_the_softmax(browser: "Browser", address: str) -> None:

@@ -171,7 +171,8 @@ def rows(text: str) -> list[list[str]]:
 
 def section(text: str, anchor: str) -> str:
     """Return what stands in the fold with an anchor."""
-    (found,) = re.findall(rf'^<details [^\n]*id="{anchor}"[^\n]*\n(.*?)^</details>$', text, re.MULTILINE | re.DOTALL)
+    folds = re.findall(r"^<details [^\n]*\n(.*?)^</details>$", text, re.MULTILINE | re.DOTALL)
+    (found,) = (fold for fold in folds if f'id="{anchor}"' in fold)
     return str(found)
 
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from publishing import paper_results
+from publishing.measurements import Quantity
 from stages.claims.reproductions.runs import NETWORKS, PRINTED, experiments
+from stages.claims.verdicts import HOLDS, UNDECIDED
 from stages.shared.errors import UserError
 from stages.shared.parameters import Model
 from tests.lock import write_lock
@@ -528,15 +530,28 @@ def test_the_paper_says_how_far_the_bootstrap_is_from_the_intervals(markdown: di
 
 
 @pytest.mark.parametrize(
-    ("claims", "told"),
+    ("verdicts", "told"),
     [
-        ([], "none lies otherwise to its limits"),
-        (["W3.1"], "only that of W3.1 lies otherwise to its limits"),
-        (["W3.1", "W4.2"], "only those of W3.1 and W4.2 lie otherwise to their limits"),
+        ({}, "none lies otherwise to its limits"),
+        ({"W3.1": HOLDS}, "only that of W3.1 lies otherwise to its limits"),
+        (
+            {"W3.1": UNDECIDED},
+            "only that of W3.1 lies otherwise to its limits; after the correction it is open with either",
+        ),
+        ({"W3.1": HOLDS, "W4.2": UNDECIDED}, "only those of W3.1 and W4.2 lie otherwise to their limits"),
     ],
 )
-def test_claims_whose_intervals_lie_otherwise_are_named_one_or_many(claims: list[str], told: str) -> None:
-    assert paper_results._otherwise(claims) == told
+def test_claims_whose_intervals_lie_otherwise_are_named_one_or_many(verdicts: dict[str, str], told: str) -> None:
+    of = {"quantity": "accuracy", "unit": "share", "seeds": 5, "mean": 0.9, "sd": 0.01, "interval": [0.8, 0.95]}
+    of |= {"min": 0.8, "p": 0.01, "corrected": 0.06, "alone": HOLDS}
+    crossing = {claim: Quantity.model_validate(of | {"verdict": verdict}) for claim, verdict in verdicts.items()}
+    assert paper_results._otherwise(crossing) == told
+
+
+def test_the_paper_says_of_which_claim_only_arithmetic_holds(markdown: dict[str, str], copy: "Copy") -> None:
+    (claim,) = (of for of in copy.read("metrics/reproductions.json")["claims"] if of["id"] == "W2.3")
+    only_arithmetic = claim["verdict"] == "holds in part" and claim["measured"][0]["verdict"] != "holds"
+    assert ("What holds of W2.3 is arithmetic." in markdown["paper"]) == only_arithmetic
 
 
 def test_the_gradients_are_within_the_bounds_that_the_paper_names(markdown: dict[str, str], copy: "Copy") -> None:

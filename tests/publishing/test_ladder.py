@@ -99,11 +99,13 @@ def test_the_origin_names_machine_data_and_revision_and_the_age_says_what_has_ch
 
 def test_the_origin_says_which_steps_were_measured_on_another_machine(measured: Path) -> None:
     results = json.loads(Results.PATH.read_text())
-    results["rungs"]["committee"]["machine"] = "Another CPU"
+    results["rungs"]["committee"] |= {"machine": "Another CPU", "revision": "ba9876543210"}
+    results["rungs"]["he-adam-cosine-without-adam"]["revision"] = "aaaaaaaaaaaa"  # has no number
     Results.PATH.write_text(json.dumps(results))
     (sign,) = (sign for sign, name, _ in ladder.numbered(*ladder.load()) if name == "committee")
-    assert ladder.origin().startswith("Measured on A CPU, 2 cores, by")
-    assert f"; {sign} on Another CPU, with seconds that do not compare." in ladder.origin()
+    usual, _, other = ladder.origin().partition("; ")
+    assert usual == "Measured on A CPU, 2 cores, by the code of revision 0123456789ab"
+    assert other.startswith(f"{sign} on Another CPU, by ba9876543210, with seconds that do not compare. ")
 
 
 def test_what_others_have_reached_has_its_source() -> None:
