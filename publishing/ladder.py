@@ -1,6 +1,7 @@
 """The ladder in tables and words, for site, README and paper: its rungs, what they reach, and what others have."""
 
 from collections.abc import Container, Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -37,7 +38,7 @@ class Row(BaseModel):
     @property
     def error(self) -> float:
         """In percent."""
-        return 100 * (1 - self.mean)
+        return float(100 - 100 * Decimal(str(self.mean)))
 
 
 class Digit(BaseModel):
@@ -76,9 +77,9 @@ def numbered(ladder: Ladder, among: Container[str] | None = None) -> Iterator[tu
 
 
 def accuracy(row: Row) -> str:
-    """Return mean and spread in percent."""
+    """Return mean and spread in percent; a half, as of two seeds, to the even digit, as the interval has it."""
     spread = "" if row.spread is None else f" ± {100 * row.spread:.2f}"
-    return f"{100 * row.mean:.2f}{spread}"
+    return f"{100 * Decimal(str(row.mean)):.2f}{spread}"
 
 
 def interval(row: Row) -> str:

@@ -243,7 +243,8 @@ def ladder_section() -> str:
     text = (
         "How far does the same code lead from the network of the write-ups? @tbl:ladder lists the steps, each a "
         "change or a few of the one that it names, all trained on the 60,000 training images. Each change of a network "
-        "is derived in the lecture notes; the page on the ladder has what some reach without each of their changes. "
+        "is derived in the lecture notes; the page on the ladder of the site has what some reach without each of "
+        "their changes. "
         "What was chosen was chosen on a sixth of the training images, and the test figure of each step was read once. "
         "Twice the epochs is a step that was added when the test figure of the one before it had been read."
     )
@@ -352,7 +353,8 @@ def advice() -> str:
         only = f", {alone} of them for the correction alone" if alone else ""
         said.append(f"{count} {verdict if count == 1 else words.PLURAL[str(verdict)]}{only}")
     return (
-        f"Of {len(gains)} gains by more layers, more units or another optimizer {', and '.join(said)}. They have "
+        f"Of {len(gains)} gains by more layers, more units or another optimizer {', and '.join(said)}. The "
+        f"{len(gains)} have "
         f"{_distinct([of.seeds for of in gains])} seeds, the numbers "
         f"{_distinct([of.seeds for _, of in quantities(are_claimed=True)])}."
     )
@@ -580,7 +582,8 @@ def verdicts_table() -> str:
         for c in load().reproductions.claims
     ]
     caption = (
-        "The claims, in our words, and their verdicts; in brackets what a verdict rests on, if not on several seeds."
+        "The claims, in our words, and their verdicts; in brackets what a verdict rests on, if no part of it rests on "
+        "several seeds."
     )
     return captioned("claims", caption, ["Claim", "What is claimed", "Verdict"], rows, [7, 68, 25])
 
@@ -664,7 +667,8 @@ def gradients_sentence() -> str:
     largest = {name: max(of.errors[name] or 0 for of in gradients) for name in (engine, *others)}
     exact = max(largest[name] for name in others)
     return (
-        f"In {len(gradients)} comparisons, of every kind of layer, the loss and deep networks, the gradients differ "
+        f"In {len(gradients)} comparisons, of every kind of layer but deformation, the loss and deep networks, the "
+        "gradients differ "
         f"from {engine} by less than {bound(largest[engine])}, and from those of {words.listed(engines())}, where "
         f"each has the operations, by less than {bound(exact)}, in float64. Every network of `params.yaml` passes "
         "a check of entries that are drawn. The supplement has each comparison."

@@ -355,7 +355,7 @@ def _page_title(page: Path) -> str:
 
 
 def _folded(row: Claim | Error, said: str, parts: Sequence[str]) -> str:
-    """Return a claim or an error that a click unfolds; a link to what is within does so too, without scripts as well."""
+    """Return a claim or an error that a click unfolds, as does a link, without scripts too: its target is within."""
     summary = f'<summary markdown="span">**{row.id}**, {said}: {escaped(row.text)}</summary>'
     head = f'<details class="abstract" markdown="1">\n{summary}\n<div class="anchor" id="{_anchor(row)}"></div>'
     return "\n\n".join([head, *parts, "</details>"])

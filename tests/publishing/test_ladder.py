@@ -63,7 +63,7 @@ def row_of(name: str) -> list[str]:
 def test_the_cells_of_a_rung_are_its_results(measured: Path) -> None:
     sign, after, change, *numbers = row_of("convolution")
     assert after == row_of("dropout")[0] != sign
-    assert change == "[convolution and pooling, 15 epochs, less dropout](derivations/convolution.md)"
+    assert change == "[convolution and pooling, 128 units, 15 epochs, less dropout](derivations/convolution.md)"
     assert numbers == ["99.12 ± 0.07", "98.92\u00a0to\u00a099.29", "88.3", "80,202", "1,116,416", "3", "71.3"]
     assert row_of("committee")[3] == "99.70"
     assert row_of("committee")[-1] == "3,456"
@@ -121,7 +121,7 @@ def test_what_others_have_reached_has_its_source() -> None:
 
 def test_the_chart_has_each_rung_at_its_seconds_and_error_joined_to_the_one_before(measured: Path) -> None:
     text = ladder_chart.chart()
-    assert "convolution and pooling, 15 epochs, less dropout: 0.88 % after 71 s" in text
+    assert "convolution and pooling, 128 units, 15 epochs, less dropout: 0.88 % after 71 s" in text
     assert text.startswith('``` {.svg alt="')
     assert text.endswith("</svg>\n```")
     assert "#ffffff; stroke-linejoin: miter" not in text  # it has no background

@@ -14,8 +14,8 @@ Orange: with the error, or against the warning.
 Green: a variant; in W3.3 to W3.5 against the warning
 too, in E13 the line that is expected.
 Cross: NaN or an error ends the run.
-A line that ends early: for its last {PATIENCE}
-points every image gets the same class."""
+A line that ends early without a cross: for its
+last {PATIENCE} points every image gets the same class."""
 SUBTITLE = "What the write-ups get wrong (E) and what they warn of (W), with and without"
 
 
