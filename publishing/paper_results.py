@@ -426,7 +426,7 @@ def what_is_compared() -> str:
         f"{BATCHES['batch_size']}. Batches are compared after as many passes over the images, for W5.2 also with ten "
         "times as many of full batches, and not after as many updates or seconds. Each optimizer has one rate for each "
         "recipe: what differs is optimizer and rate together, but for momentum in full batches, which has the rate of "
-        "descent. The supplement has the rates."
+        "descent. The supplement has the rates, and the part of W5.3 that is judged by its loss."
     )
 
 

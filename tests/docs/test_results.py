@@ -227,8 +227,9 @@ def test_every_claim_has_a_row_of_short_cells_that_leads_to_the_whole(
 
 def test_a_claim_stands_beside_what_was_measured(measured: Path) -> None:
     claim = section(results.claims(), "w1-1")
-    head = '<summary markdown="span">**W1.1**, holds: It reaches 85\u00a0%.</summary>\n\n'
-    assert claim.startswith(f"{head}It reaches 87.5%.\n")
+    head = '<summary markdown="span">**W1.1**, holds: It reaches 85\u00a0%.</summary>'
+    target = '<div class="anchor" id="w1-1"></div>'
+    assert claim.startswith(f"{head}\n{target}\n\nIt reaches 87.5%.\n")
     assert rows(claim)[0] == [
         "Quantity",
         "Claimed",
@@ -283,8 +284,9 @@ def test_warnings_are_kept_apart_from_the_other_claims(measured: Path) -> None:
 def test_errors_have_their_numbers_and_the_page_that_explains_them(measured: Path) -> None:
     text = results.errors("code")
     error = section(text, "e1")
-    head = '<summary markdown="span">**E1**, in W1 and W2: One sum.</summary>\n\n'
-    assert error.startswith(f"{head}It fails a check. Explained in [")
+    head = '<summary markdown="span">**E1**, in W1 and W2: One sum.</summary>'
+    target = '<div class="anchor" id="e1"></div>'
+    assert error.startswith(f"{head}\n{target}\n\nIt fails a check. Explained in [")
     assert "](derivations/affine.md)." in text
     assert rows(text)[0] == ["Quantity", "With the error", "Without"]
     assert rows(text)[2:] == [["error", "0.62", "&#60; 1e-9"], ["end", "a&#124;b", ""]]
