@@ -243,7 +243,8 @@ def ladder_section() -> str:
     text = (
         "How far does the same code lead from the network of the write-ups? @tbl:ladder lists the steps, each a "
         "change or a few of the one that it names, all trained on the 60,000 training images. Each change of a network "
-        "is derived in the lecture notes; the page on the ladder of the site has what some reach without each of "
+        "but the committee is derived in the lecture notes; the page on the ladder of the site has what some reach "
+        "without each of "
         "their changes. What was chosen was chosen on a sixth of the training images, and the test figure of each "
         "step was read once. Twice the epochs is a step that was added when the test figure of the one before it had "
         "been read."
@@ -703,8 +704,9 @@ def effects_sentences() -> str:
     )
     undecided = f"; {words.listed(open_yet)} cannot be decided" if open_yet else ""
     return (
-        f"{changed} the result of its program{undecided} (@tbl:effects). Each was put alone into the right program of "
-        f"its write-up: W3's for {effects.W3.updates} full-batch updates (E1, E3 and E4), W4's for the "
+        f"{changed} the accuracy of its program by a point where it was tested{undecided} (@tbl:effects). Each was put "
+        f"alone into the right program of its write-up: W3's for {effects.W3.updates} full-batch updates (E1, E3 and "
+        "E4), W4's for the "
         f"{effects.W4.updates} before its rate is lowered (E5 and E6). With the error and without, it began from the "
         f"same {lengths.seeds} starts and saw the same {lengths.columns_of_seeds:,} training images, on which the "
         "accuracies are compared. An error does not change the result if the interval of the mean difference, "

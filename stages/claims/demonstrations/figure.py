@@ -9,7 +9,7 @@ from stages.shared.figures import BLUE, PERCENT, VERMILION, Axes, SubFigure
 COLUMNS = 3
 SMALL = 7  # points, of all letters but titles
 STYLES = {"right": (BLUE, "-"), "other": ("#009e73", "-"), "wrong": (VERMILION, "--")}
-KEY = f"""Blue: done right.
+KEY = f"""Blue: done right; in E13 random batches.
 Orange: with the error, or against the warning.
 Green: a variant; in W3.3 to W3.5 against the warning
 too, in E13 the line that is expected.
