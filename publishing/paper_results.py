@@ -244,10 +244,9 @@ def ladder_section() -> str:
         "How far does the same code lead from the network of the write-ups? @tbl:ladder lists the steps, each a "
         "change or a few of the one that it names, all trained on the 60,000 training images. Each change of a network "
         "but the committee is derived in the lecture notes; the page on the ladder of the site has what some reach "
-        "without each of "
-        "their changes. What was chosen was chosen on a sixth of the training images, and the test figure of each "
-        "step was read once. Twice the epochs is a step that was added when the test figure of the one before it had "
-        "been read."
+        "without each of their changes. What was chosen was chosen on a sixth of the training images, and the test "
+        "figure of each step was read once. Twice the epochs is a step that was added when the test figure of the one "
+        "before it had been read."
     )
     return f"# The ladder {{#sec:ladder}}\n\n{text} {ladder.origin()}\n\n{rungs}"
 
