@@ -141,10 +141,15 @@ def check_models(rows: Rows, copy: "Copy") -> None:
         assert rest == [model["split"], str(model["seed"])]
 
 
+def of_networks(networks: Mapping[str, Any]) -> dict[str, Model]:
+    """Return rows of params.yaml by their names there, from those that the claims were tested with."""
+    return {PRINTED[NETWORKS[name]]: Model.model_validate(row) for name, row in networks.items()}
+
+
 def check_settings(rows: Rows, copy: "Copy") -> None:
     parameters = copy.read("params.yaml")
     networks = copy.read("metrics/reproductions.json")["networks"]
-    found = experiments({PRINTED[NETWORKS[name]]: Model.model_validate(row) for name, row in networks.items()})
+    found = experiments(of_networks(networks))
     assert [row[0] for row in rows] == list(found)
     for (_, units, start, optimizer, rate, batch, length, seeds), experiment in zip(rows, found.values(), strict=True):
         row = Model.model_validate(experiment.row).model_dump(mode="json")
@@ -628,6 +633,21 @@ def test_a_changed_parameter_changes_the_paper(substitute: "Copy", tmp_path: Pat
     path.write_text(path.read_text(encoding="utf-8").replace("rate: 0.1", "rate: 0.25"), encoding="utf-8")
     before, after = (printed(copy, "protocol_table()") for copy in (substitute, changed))
     assert before.replace("0.1 |", "0.25 |") == after != before
+
+
+def test_momentum_in_full_batches_alone_has_the_rate_of_descent_as_the_texts_say(
+    markdown: dict[str, str], copy: "Copy"
+) -> None:
+    networks = copy.read("metrics/reproductions.json")["networks"]
+    found = experiments(of_networks(networks))
+    rates = {
+        f"{batches} {name}": found[f"{batches} {name}"].row["learning_rate"] == found[base].row["learning_rate"]
+        for batches, base in (("full", "w3"), ("mini", "mini 10"))
+        for name in ("momentum", "rmsprop", "adam")
+    }
+    assert [name for name, is_that_of_descent in rates.items() if is_that_of_descent] == ["full momentum"]
+    for text in markdown.values():
+        assert "optimizer and rate together, but for momentum in full batches, which has the rate of descent" in text
 
 
 def test_the_paper_names_every_means_of_training(substitute: "Copy", tmp_path: Path) -> None:
