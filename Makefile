@@ -3,6 +3,9 @@ BASE ?= main
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# Else, where the machine has it set, each process compiles anew what it imports: seconds of DVC's start.
+export PYTHONDONTWRITEBYTECODE :=
+
 .NOTPARALLEL:
 .PHONY: help repro ladder verify test test-slow test-engines docs serve paper report bench lint format readme check-readme mpi lock
 
