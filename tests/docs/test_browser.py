@@ -36,14 +36,17 @@ WIDER_THAN_THEIR_BOX = """selector => [...document.querySelectorAll(selector)]
 
 # Rules of axe on colors, which take most of its time: derivations have theirs in common, and so has the reference.
 OF_COLORS = ["color-contrast", "link-in-text-block"]
-COLORS_IN_COMMON = re.compile(r"(derivations/(?!affine|notation|worked_example)|api/(?!nn))")
+COLORS_IN_COMMON = re.compile(r"(derivations/(?!affine|notation|worked_example)|api/(?!programs))")
 
-# Medium, colors, width, and what must not be wider than its box; 680 pixels are A4 less margins of 15 mm.
-LAYOUTS: list[tuple[Any, Any, int, str]] = [
-    ("screen", "light", 1280, ".formula, .md-typeset__scrollwrap"),
-    ("screen", "dark", 390, ".formula"),
-    ("print", "light", 680, ".formula, .md-typeset__scrollwrap, .md-content pre > code, .graph"),
-]
+# For the colors, which take long to change: medium, width, and what must not be wider than its box. 680 pixels are A4
+# less margins of 15 mm.
+LAYOUTS: dict[Any, list[tuple[Any, int, str]]] = {
+    "light": [
+        ("print", 680, ".formula, .md-typeset__scrollwrap, .md-content pre > code, .graph"),
+        ("screen", 1280, ".formula, .md-typeset__scrollwrap"),
+    ],
+    "dark": [("screen", 390, ".formula")],
+}
 
 # Formulas without a size, error boxes, and TeX or references that a reader sees outside code.
 NOT_DRAWN = r"""() => {
@@ -84,9 +87,11 @@ def test_every_page_loads_fits_and_can_be_read_by_all(
     for path in pages[half::2]:
         page.goto(address_without_search + path)
         page.evaluate(READY)
-        faults += [f"{path}, {fault}" for fault in _unfit(page)]
         page.evaluate(axe)
-        faults += [f"{path}, {fault}" for fault in _violations(page, path)]
+        for scheme in LAYOUTS:
+            _change_colors(page, scheme)
+            found = (*_unfit(page, scheme), *_violations(page, path, scheme))
+            faults += [f"{path}, {scheme}, {fault}" for fault in found]
         slabs = list(_slabs(page))
         pictures += len(slabs)
         faults += [f"{path}: {alternative}" for alternative, is_white in slabs if is_white]
@@ -95,12 +100,11 @@ def test_every_page_loads_fits_and_can_be_read_by_all(
     assert pictures > 5
 
 
-def _unfit(page: "Page") -> Iterator[str]:
+def _unfit(page: "Page", scheme: str) -> Iterator[str]:
     """Yield what is wider than the page or its box, or not drawn, in each layout."""
-    for media, scheme, width, boxes in LAYOUTS:
+    for media, width, boxes in LAYOUTS[scheme]:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(media=media)
-        _change_colors(page, scheme)
         found = page.evaluate(WIDER_THAN_THE_PAGE) + page.evaluate(NOT_DRAWN)
         found += page.evaluate(WIDER_THAN_THEIR_BOX, boxes)
         if media == "screen" and page.evaluate("document.documentElement.scrollWidth") > width:
@@ -108,10 +112,9 @@ def _unfit(page: "Page") -> Iterator[str]:
         yield from (f"{media}, {width} pixels: {fault}" for fault in found)
 
 
-def _violations(page: "Page", path: str) -> Iterator[str]:
+def _violations(page: "Page", path: str, scheme: str) -> Iterator[str]:
     """Yield what axe finds serious on a page, on a desktop."""
     page.set_viewport_size({"width": 1280, "height": 720})
-    page.emulate_media(media="screen")
     # What is around the content is the same everywhere, and what KaTeX draws is hidden from those who listen.
     part = {"include": "html" if path == "./" else ".md-content", "exclude": ".katex-html"}
     in_common = COLORS_IN_COMMON.match(path)
@@ -119,22 +122,19 @@ def _violations(page: "Page", path: str) -> Iterator[str]:
         "light": {"rules": {rule: {"enabled": not in_common} for rule in OF_COLORS}},
         "dark": {"runOnly": OF_COLORS},
     }
-    for scheme in ("light",) if in_common else ("light", "dark"):
-        _change_colors(page, scheme)
-        run = "([part, options]) => axe.run(part, options).then(found => found.violations)"
-        for violation in page.evaluate(run, [part, {"resultTypes": ["violations"], **rules[scheme]}]):
-            if violation["impact"] in ("serious", "critical"):
-                places = {" ".join(map(str, node["target"])) for node in violation["nodes"]}
-                yield from (
-                    f"{scheme}: {violation['id']} {place}"
-                    for place in sorted(places)
-                    if (violation["id"], place) not in BASELINE
-                )
+    if in_common and scheme == "dark":
+        return
+    run = "([part, options]) => axe.run(part, options).then(found => found.violations)"
+    for violation in page.evaluate(run, [part, {"resultTypes": ["violations"], **rules[scheme]}]):
+        if violation["impact"] in ("serious", "critical"):
+            places = {" ".join(map(str, node["target"])) for node in violation["nodes"]}
+            yield from (
+                f"{violation['id']} {place}" for place in sorted(places) if (violation["id"], place) not in BASELINE
+            )
 
 
 def _slabs(page: "Page") -> Iterator[tuple[str, bool]]:
-    """Yield the text of each picture, and whether it is a white slab in the dark."""
-    _change_colors(page, "dark")
+    """Yield the text of each picture, and whether it is a white slab in the dark that the page is in."""
     for picture in page.locator(".md-content :is(img, .drawing svg):visible").all():
         pixels = np.asarray(Image.open(io.BytesIO(picture.screenshot())).convert("L"))
         is_white = np.mean(pixels > 200) > 0.3 or max(pixels[0, 0], pixels[-1, -1]) > 100
