@@ -245,15 +245,15 @@ def ladder_section() -> str:
         "change or a few of the one that it names, all trained on the 60,000 training images. Each change of a network "
         "but the committee is derived in the lecture notes; the page on the ladder of the site has what some reach "
         "without each of their changes. What was chosen was chosen on a sixth of the training images, and the test "
-        "figure of each step was read once. Twice the epochs is a step that was added when the test figure of the one "
-        "before it had been read."
+        "figure of each step was read once. Twice the epochs, and a committee with them, are steps that were added "
+        "when the test figures of those before had been read."
     )
     return f"# The ladder {{#sec:ladder}}\n\n{text} {ladder.origin()}\n\n{rungs}"
 
 
 def added_step() -> str:
     """Return in what a step of the ladder rests on test images; nothing if there is no ladder."""
-    said = "A step of the ladder was added when the test figure of another had been read (@sec:ladder)."
+    said = "Two steps of the ladder were added when the test figures of others had been read (@sec:ladder)."
     return said if ladder_table() else ""
 
 
