@@ -142,6 +142,9 @@ ANY_CHANGE = "He's initializer, Adam with its\nrate, cosine schedule"
 
 
 def test_the_digits_still_wrong_are_told_with_what_they_are_taken_for(measured: Path) -> None:
+    content = json.loads(Results.PATH.read_text())
+    content["rungs"][ladder.load()[0].best] = ROW
+    Results.PATH.write_text(json.dumps(content))
     text = ladder_chart.still_wrong()
     assert text.startswith("![test image 7 is taken for 9, not 4](data:image/png;base64,")
     assert base64.b64decode(text.partition("base64,")[2]).startswith(b"\x89PNG")
