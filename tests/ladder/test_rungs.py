@@ -1,3 +1,4 @@
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -52,9 +53,10 @@ SAID = {
 }
 
 
-def options(rung: Rung) -> dict[str, Any]:
+@functools.cache
+def options(name: str) -> dict[str, Any]:
     """Return how a rung is trained: the options of its row that change what it learns, two of its layers, and sizes."""
-    row = rungs.load_row(rung, FOLDER).model_dump(mode="json")
+    row = rungs.load_row(rungs.load(FOLDER).rungs[name], FOLDER).model_dump(mode="json")
     layers = {layer["name"]: layer for layer in row["layers"]}
     sizes = {size: [layer[size] for layer in row["layers"] if size in layer] for size in ("units", "filters")}
     return {option: row[option] if option in row else (sizes | layers).get(option) for option in SAID}
@@ -63,7 +65,7 @@ def options(rung: Rung) -> dict[str, Any]:
 def test_every_option_that_a_rung_changes_is_said(rung: tuple[str, Rung]) -> None:
     name, of = rung
     if of.after:
-        before, now = options(rungs.load(FOLDER).rungs[of.after]), options(of)
+        before, now = options(of.after), options(name)
         for option in (option for option in now if now[option] != before[option]):
             assert re.search(SAID[option], of.change), f"{name}: {option}"
 
