@@ -33,7 +33,7 @@ def chart() -> str:
     )
     return embedded(
         lambda figure: draw(figure, drawn, load_literature()),
-        (9, 5),
+        (9, 5.6),
         "The ladder",
         "mean test error over the seeds against seconds of training; bars: standard deviation",
         f"Test error against seconds of training. {told}",
