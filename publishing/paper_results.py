@@ -251,8 +251,8 @@ def ladder_section() -> str:
     return f"# The ladder {{#sec:ladder}}\n\n{text} {ladder.origin()}\n\n{rungs}"
 
 
-def added_step() -> str:
-    """Return in what a step of the ladder rests on test images; nothing if there is no ladder."""
+def added_steps() -> str:
+    """Return in what steps of the ladder rest on test images; nothing if there is no ladder."""
     said = "Two steps of the ladder were added when the test figures of others had been read (@sec:ladder)."
     return said if ladder_table() else ""
 
