@@ -115,15 +115,15 @@ def _unfit(page: "Page", scheme: str) -> Iterator[str]:
 def _violations(page: "Page", path: str, scheme: str) -> Iterator[str]:
     """Yield what axe finds serious on a page, on a desktop."""
     page.set_viewport_size({"width": 1280, "height": 720})
+    in_common = COLORS_IN_COMMON.match(path)
+    if in_common and scheme == "dark":
+        return
     # What is around the content is the same everywhere, and what KaTeX draws is hidden from those who listen.
     part = {"include": "html" if path == "./" else ".md-content", "exclude": ".katex-html"}
-    in_common = COLORS_IN_COMMON.match(path)
     rules: dict[str, dict[str, Any]] = {
         "light": {"rules": {rule: {"enabled": not in_common} for rule in OF_COLORS}},
         "dark": {"runOnly": OF_COLORS},
     }
-    if in_common and scheme == "dark":
-        return
     run = "([part, options]) => axe.run(part, options).then(found => found.violations)"
     for violation in page.evaluate(run, [part, {"resultTypes": ["violations"], **rules[scheme]}]):
         if violation["impact"] in ("serious", "critical"):
